@@ -1,0 +1,28 @@
+//! The words of the system as types: no I/O, no async, no clock.
+//!
+//! Everything that can be decided from values alone is decided here: how an amount is read, which transition a
+//! preauthorization may take, whether a tenant's rules allow a creation, how operations share a batch.
+
+mod account;
+mod amount;
+mod ids;
+mod operation;
+mod preauth;
+mod rules;
+mod share;
+mod tenant;
+mod terms;
+mod time;
+mod token;
+
+pub use account::{Account, AccountError};
+pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
+pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
+pub use operation::{Operation, OperationKind, OperationState};
+pub use preauth::{ForbiddenTransition, Preauth, PreauthEvent, PreauthStatus, Schedule, Settlement};
+pub use rules::{Creation, Rules, RuleRefusal};
+pub use share::{KindCounts, share_batch};
+pub use tenant::{Scope, Tenant};
+pub use terms::{SIGNED_CONSENT_KIND, Terms, consent_bytes};
+pub use time::{ChainTime, Millis};
+pub use token::Token;

@@ -1,0 +1,46 @@
+//! A merchant system and what it may do.
+
+use super::{Rules, TenantId};
+
+/// A merchant system with its own keys, wallets, invoices and rules.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    pub id: TenantId,
+    pub name: String,
+    /// A disabled tenant gets 403 for everything; its open holds still expire.
+    pub disabled: bool,
+    /// Basis points of the amount that a settlement may add; part of the hold. At most 5,000.
+    pub allowed_tip_bps: u16,
+    /// Seconds from creation to expiry where the creation names none.
+    pub default_ttl_seconds: u64,
+    pub rules: Rules,
+}
+
+/// What an API key may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Look at preauthorizations, wallets and tokens.
+    Read,
+    /// Create, settle, cancel; register wallets with proof.
+    Write,
+    /// Register wallets without proof.
+    Admin,
+}
+
+impl Scope {
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+}

@@ -1,0 +1,140 @@
+//! What a payer consents to.
+
+use alloy::primitives::{Address, B256, Bytes, U256, Uint};
+use alloy::sol_types::{Eip712Domain, SolStruct, eip712_domain};
+
+use super::{BaseUnits, ChainTime};
+
+/// Kind byte of a consent that is the sender's EIP-712 signature over the terms.
+pub const SIGNED_CONSENT_KIND: u8 = 1;
+
+mod eip712 {
+    // The name and field order are the EIP-712 type of the contract.
+    alloy::sol! {
+        struct Terms {
+            address sender;
+            address receiver;
+            address token;
+            uint96 hold;
+            uint40 expiresAt;
+            bytes32 preauthId;
+        }
+    }
+}
+
+/// The terms of one hold: fixed at creation, hashed into the contract's storage, signed by a payer who consents so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    pub sender: Address,
+    pub receiver: Address,
+    pub token: Address,
+    pub hold: BaseUnits,
+    pub expires_at: ChainTime,
+    pub preauth_id: B256,
+}
+
+impl Terms {
+    /// The EIP-712 domain of an escrow.
+    #[must_use]
+    pub fn domain(chain_id: u64, escrow: Address) -> Eip712Domain {
+        eip712_domain! { name: "PreauthEscrow", version: "1", chain_id: chain_id, verifying_contract: escrow, }
+    }
+
+    /// The struct hash the contract stores while the hold is open.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        self.as_eip712().eip712_hash_struct()
+    }
+
+    /// The digest a sender signs.
+    #[must_use]
+    pub fn signing_hash(&self, chain_id: u64, escrow: Address) -> B256 {
+        self.as_eip712().eip712_signing_hash(&Self::domain(chain_id, escrow))
+    }
+
+    /// The JSON that `eth_signTypedData_v4` takes.
+    #[must_use]
+    pub fn typed_data(&self, chain_id: u64, escrow: Address) -> serde_json::Value {
+        serde_json::json!({
+            "types": {
+                "EIP712Domain": [
+                    { "name": "name", "type": "string" },
+                    { "name": "version", "type": "string" },
+                    { "name": "chainId", "type": "uint256" },
+                    { "name": "verifyingContract", "type": "address" },
+                ],
+                "Terms": [
+                    { "name": "sender", "type": "address" },
+                    { "name": "receiver", "type": "address" },
+                    { "name": "token", "type": "address" },
+                    { "name": "hold", "type": "uint96" },
+                    { "name": "expiresAt", "type": "uint40" },
+                    { "name": "preauthId", "type": "bytes32" },
+                ],
+            },
+            "primaryType": "Terms",
+            "domain": {
+                "name": "PreauthEscrow",
+                "version": "1",
+                "chainId": chain_id,
+                "verifyingContract": escrow.to_checksum(None),
+            },
+            "message": {
+                "sender": self.sender.to_checksum(None),
+                "receiver": self.receiver.to_checksum(None),
+                "token": self.token.to_checksum(None),
+                // A string: 96 bits do not fit a JSON number.
+                "hold": self.hold.to_string(),
+                "expiresAt": self.expires_at.0,
+                "preauthId": self.preauth_id,
+            },
+        })
+    }
+
+    fn as_eip712(&self) -> eip712::Terms {
+        eip712::Terms {
+            sender: self.sender,
+            receiver: self.receiver,
+            token: self.token,
+            hold: Uint::<96, 2>::saturating_from(self.hold.get()),
+            expiresAt: Uint::<40, 1>::saturating_from(self.expires_at.0),
+            preauthId: self.preauth_id,
+        }
+    }
+}
+
+/// The contract's `consent` bytes for a signature over the terms: the kind byte, then the signature.
+#[must_use]
+pub fn consent_bytes(signature: &[u8]) -> Bytes {
+    let mut consent = Vec::with_capacity(signature.len() + 1);
+    consent.push(SIGNED_CONSENT_KIND);
+    consent.extend_from_slice(signature);
+    consent.into()
+}
+
+impl From<BaseUnits> for U256 {
+    fn from(units: BaseUnits) -> Self {
+        Self::from(units.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::dyn_abi::TypedData;
+
+    #[test]
+    fn the_typed_data_hashes_to_what_the_contract_checks() {
+        let terms = Terms {
+            sender: Address::repeat_byte(1),
+            receiver: Address::repeat_byte(2),
+            token: Address::repeat_byte(3),
+            hold: BaseUnits::new((1 << 96) - 1).unwrap(),
+            expires_at: ChainTime(1_774_872_000),
+            preauth_id: B256::repeat_byte(7),
+        };
+        let escrow = Address::repeat_byte(9);
+        let typed: TypedData = serde_json::from_value(terms.typed_data(31_337, escrow)).unwrap();
+        assert_eq!(typed.eip712_signing_hash().unwrap(), terms.signing_hash(31_337, escrow));
+    }
+}
