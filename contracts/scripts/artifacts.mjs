@@ -1,9 +1,8 @@
 // Writes contracts/artifacts/*.json, what the daemon embeds of the contracts, from a fresh build with forge.
 // With --check it writes nothing and fails when the committed files are not what the sources compile to.
-import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { root, runFoundryTool } from "./foundry.mjs";
 
 const CONTRACTS = {
   PreauthEscrow: "contracts/src/PreauthEscrow.sol",
@@ -11,7 +10,6 @@ const CONTRACTS = {
   MoodyToken: "contracts/test/mocks/MoodyToken.sol",
 };
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const check = process.argv.includes("--check");
 
 /** The part of forge's output that depends on nothing but the source and the settings. */
@@ -39,10 +37,8 @@ function artifact(contractName, source) {
   };
 }
 
-execFileSync(join(root, "node_modules/.bin/forge"), ["build", "--root", root, "--quiet", ...Object.values(CONTRACTS)], {
-  cwd: root,
-  stdio: "inherit",
-});
+const exitCode = runFoundryTool("forge", ["build", "--quiet", ...Object.values(CONTRACTS)]);
+if (exitCode !== 0) process.exit(exitCode);
 mkdirSync(join(root, "contracts/artifacts"), { recursive: true });
 
 const stale = [];
