@@ -1,1 +1,11 @@
+//! preauthd: card-style preauthorization on ERC-20 tokens.
+//!
+//! The rooms, and who may know whom: `cli → http → preauth → lane → store, chain → model`. An arrow never points up.
+//! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node.
+
+pub mod chain;
+pub mod cli;
+pub mod lane;
 pub mod model;
+pub mod preauth;
+pub mod store;

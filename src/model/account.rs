@@ -86,7 +86,12 @@ mod tests {
 
     #[test]
     fn malformed_and_zero_addresses_are_refused() {
-        for text in ["", "0x", "f39fd6e51aad88f6f4ce6ab8827279cfffb92266", "0xg39fd6e51aad88f6f4ce6ab8827279cfffb92266"] {
+        for text in [
+            "",
+            "0x",
+            "f39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+            "0xg39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+        ] {
             assert_eq!(Account::parse(text), Err(AccountError::Malformed), "{text}");
         }
         assert_eq!(Account::parse(&format!("0x{}", "0".repeat(40))), Err(AccountError::Zero));

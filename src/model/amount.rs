@@ -87,7 +87,11 @@ impl TokenAmount {
     /// [`AmountError`], never a rounded value.
     pub fn parse(text: &str) -> Result<Self, AmountError> {
         if let Some(rest) = text.strip_prefix('-') {
-            return Err(if split_digits(rest).is_some() { AmountError::NotPositive } else { AmountError::Malformed });
+            return Err(if split_digits(rest).is_some() {
+                AmountError::NotPositive
+            } else {
+                AmountError::Malformed
+            });
         }
         let (whole, fraction) = split_digits(text).ok_or(AmountError::Malformed)?;
         let scale = u32::try_from(fraction.len()).map_err(|_| AmountError::TooManyDecimals)?;
@@ -163,7 +167,9 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_number_is_refused() {
-        for text in ["", "1e3", "+1", " 1", "1 ", ".5", "1.", "１", "1_000", "0x10", "--1", "-", "-.5", "1.2.3", "1,5"] {
+        for text in [
+            "", "1e3", "+1", " 1", "1 ", ".5", "1.", "１", "1_000", "0x10", "--1", "-", "-.5", "1.2.3", "1,5",
+        ] {
             assert_eq!(TokenAmount::parse(text), Err(AmountError::Malformed), "{text:?}");
         }
         assert_eq!(TokenAmount::parse("-1"), Err(AmountError::NotPositive));

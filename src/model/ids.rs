@@ -48,7 +48,9 @@ pub enum InvoiceIdError {
     Empty,
     #[error("must have at most 128 characters")]
     TooLong,
-    #[error("must not hold control characters, slashes, backslashes, percent signs, question marks or hashes, nor be \".\" or \"..\"")]
+    #[error(
+        "must not hold control characters, slashes, backslashes, percent signs, question marks or hashes, nor be \".\" or \"..\""
+    )]
     Unaddressable,
 }
 
@@ -119,7 +121,10 @@ mod tests {
         let two = TenantId(Uuid::from_u128(2));
         let invoice = InvoiceId::parse("INV-1").unwrap();
         assert_ne!(derive_preauth_id(one, &invoice), derive_preauth_id(two, &invoice));
-        assert_ne!(derive_preauth_id(one, &invoice), derive_preauth_id(one, &InvoiceId::parse("INV-2").unwrap()));
+        assert_ne!(
+            derive_preauth_id(one, &invoice),
+            derive_preauth_id(one, &InvoiceId::parse("INV-2").unwrap())
+        );
         assert_eq!(derive_preauth_id(one, &invoice), derive_preauth_id(one, &invoice));
     }
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod amount;
+mod call_failure;
 mod ids;
 mod operation;
 mod preauth;
@@ -14,15 +15,18 @@ mod tenant;
 mod terms;
 mod time;
 mod token;
+mod wallet;
 
 pub use account::{Account, AccountError};
 pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
+pub use call_failure::{CallFailure, Disposition};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use operation::{Operation, OperationKind, OperationState};
 pub use preauth::{ForbiddenTransition, Preauth, PreauthEvent, PreauthStatus, Schedule, Settlement};
-pub use rules::{Creation, Rules, RuleRefusal};
+pub use rules::{Creation, RuleRefusal, Rules};
 pub use share::{KindCounts, share_batch};
 pub use tenant::{Scope, Tenant};
 pub use terms::{SIGNED_CONSENT_KIND, Terms, consent_bytes};
 pub use time::{ChainTime, Millis};
 pub use token::Token;
+pub use wallet::WalletRole;

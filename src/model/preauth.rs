@@ -54,10 +54,17 @@ impl PreauthStatus {
             (Self::Authorized, Event::Settled) => Ok(Self::Settled),
             (Self::Authorized, Event::Cancelled) => Ok(Self::Cancelled),
             (Self::Authorized, Event::Expired) => Ok(Self::Expired),
-            (Self::Authorized, Event::LockUndone) | (Self::Rejected, Event::LockFailureUndone) => Ok(Self::Pending),
+            (Self::Authorized, Event::LockUndone) | (Self::Rejected, Event::LockFailureUndone) => {
+                Ok(Self::Pending)
+            }
             (Self::Settled | Self::Cancelled | Self::Expired, Event::CloseUndone) => Ok(Self::Authorized),
             (
-                Self::Pending | Self::Authorized | Self::Settled | Self::Cancelled | Self::Expired | Self::Rejected,
+                Self::Pending
+                | Self::Authorized
+                | Self::Settled
+                | Self::Cancelled
+                | Self::Expired
+                | Self::Rejected,
                 _,
             ) => Err(ForbiddenTransition { status: self, event }),
         }

@@ -158,9 +158,21 @@ mod tests {
         let token = Address::repeat_byte(9);
         let other = Address::repeat_byte(8);
         let cases = [
-            (format!(r#"{{"maxAmount":{{"{token}":"100"}}}}"#), format!(r#"{{"maxAmount":{{"{token}":"99.999999"}}}}"#), "maxAmount"),
-            (format!(r#"{{"maxOpenPerSender":{{"{token}":"110"}}}}"#), format!(r#"{{"maxOpenPerSender":{{"{token}":"109"}}}}"#), "maxOpenPerSender"),
-            (format!(r#"{{"allowedTokens":["{token}"]}}"#), format!(r#"{{"allowedTokens":["{other}"]}}"#), "allowedTokens"),
+            (
+                format!(r#"{{"maxAmount":{{"{token}":"100"}}}}"#),
+                format!(r#"{{"maxAmount":{{"{token}":"99.999999"}}}}"#),
+                "maxAmount",
+            ),
+            (
+                format!(r#"{{"maxOpenPerSender":{{"{token}":"110"}}}}"#),
+                format!(r#"{{"maxOpenPerSender":{{"{token}":"109"}}}}"#),
+                "maxOpenPerSender",
+            ),
+            (
+                format!(r#"{{"allowedTokens":["{token}"]}}"#),
+                format!(r#"{{"allowedTokens":["{other}"]}}"#),
+                "allowedTokens",
+            ),
             (r#"{"minTtlSeconds":3600}"#.into(), r#"{"minTtlSeconds":3601}"#.into(), "minTtlSeconds"),
             (r#"{"maxTtlSeconds":3600}"#.into(), r#"{"maxTtlSeconds":3599}"#.into(), "maxTtlSeconds"),
             (

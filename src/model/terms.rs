@@ -1,6 +1,6 @@
 //! What a payer consents to.
 
-use alloy::primitives::{Address, B256, Bytes, U256, Uint};
+use alloy::primitives::{Address, B256, Bytes, Uint};
 use alloy::sol_types::{Eip712Domain, SolStruct, eip712_domain};
 
 use super::{BaseUnits, ChainTime};
@@ -110,12 +110,6 @@ pub fn consent_bytes(signature: &[u8]) -> Bytes {
     consent.push(SIGNED_CONSENT_KIND);
     consent.extend_from_slice(signature);
     consent.into()
-}
-
-impl From<BaseUnits> for U256 {
-    fn from(units: BaseUnits) -> Self {
-        Self::from(units.get())
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! The two clocks. The chain's is the timestamp of its newest block, carried on by the wall clock while the chain
+//! stands still.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+
+use crate::model::{ChainTime, Millis};
+
+/// How long a chain may show no block before the wall clock carries its time on.
+const STANDSTILL: Duration = Duration::from_secs(30);
+/// How far the carried-on time stays behind, so that it is never ahead of the next block.
+const STANDSTILL_MARGIN: Duration = Duration::from_secs(15);
+
+/// The wall clock. The only place that reads it.
+#[must_use]
+#[allow(clippy::disallowed_methods)]
+pub fn wall_now() -> Millis {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    block: u64,
+    timestamp: ChainTime,
+    seen: Instant,
+}
+
+/// The chain's clock, as the observer last read it. Clones share it.
+#[derive(Debug, Clone)]
+pub struct ChainClock {
+    reading: Arc<watch::Sender<Reading>>,
+}
+
+impl ChainClock {
+    /// A clock that stands at `block`.
+    #[must_use]
+    #[allow(clippy::disallowed_methods)]
+    pub fn starting_at(block: u64, timestamp: ChainTime) -> Self {
+        let (reading, _) = watch::channel(Reading { block, timestamp, seen: Instant::now() });
+        Self { reading: Arc::new(reading) }
+    }
+
+    /// Tells of the newest block that was taken in.
+    #[allow(clippy::disallowed_methods)]
+    pub fn advance(&self, block: u64, timestamp: ChainTime) {
+        self.reading.send_replace(Reading { block, timestamp, seen: Instant::now() });
+    }
+
+    /// The chain's time: that of its newest block, or, where none came for 30 s, the time that has passed since, less
+    /// a margin of 15 s.
+    #[must_use]
+    pub fn now(&self) -> ChainTime {
+        let reading = *self.reading.borrow();
+        let age = reading.seen.elapsed();
+        if age < STANDSTILL {
+            return reading.timestamp;
+        }
+        reading.timestamp.saturating_add((age.saturating_sub(STANDSTILL_MARGIN)).as_secs())
+    }
+
+    /// The newest block that was taken in.
+    #[must_use]
+    pub fn block(&self) -> u64 {
+        self.reading.borrow().block
+    }
+
+    /// Returns once block `number` or a later one was taken in.
+    pub async fn reached(&self, number: u64) {
+        let mut reading = self.reading.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = reading.wait_for(|reading| reading.block >= number).await;
+    }
+}

@@ -1,0 +1,255 @@
+//! What is read from the chain: blocks, logs, receipts, counts, and dry runs.
+
+use alloy::consensus::BlockHeader as _;
+use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::network::TransactionBuilder;
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::{Block, BlockOverrides, Filter, TransactionRequest};
+use alloy::sol_types::SolCall;
+
+use super::bindings::{Erc20, PreauthEscrow};
+use super::escrow::{EscrowCall, EscrowLog, decode_failure};
+use super::{Chain, ChainError};
+use crate::model::{CallFailure, ChainTime, OperationKind};
+
+/// A block's place in the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockHeader {
+    pub number: u64,
+    pub hash: B256,
+    pub parent: B256,
+    pub timestamp: ChainTime,
+    pub gas_limit: u64,
+}
+
+/// A block as the observer takes it in.
+#[derive(Debug, Clone)]
+pub struct BlockView {
+    pub header: BlockHeader,
+    /// The hashes of its transactions, in order.
+    pub transactions: Vec<B256>,
+}
+
+/// How a transaction was mined.
+#[derive(Debug, Clone, Copy)]
+pub struct Receipt {
+    pub transaction: B256,
+    pub block_hash: B256,
+    /// The transaction's place in its block.
+    pub index: u64,
+    pub succeeded: bool,
+    pub gas_used: u64,
+    /// Wei per gas.
+    pub effective_gas_price: u128,
+}
+
+impl Chain {
+    /// The newest block.
+    pub async fn head(&self) -> Result<BlockHeader, ChainError> {
+        let block = self.provider.get_block_by_number(BlockNumberOrTag::Latest).await?;
+        block.as_ref().map(header).ok_or_else(|| ChainError::Nonsense("the chain has no newest block".into()))
+    }
+
+    /// The block at a height, with the hashes of its transactions. `None`: the node does not have it (yet).
+    pub async fn block_at(&self, number: u64) -> Result<Option<BlockView>, ChainError> {
+        let block = self.provider.get_block_by_number(BlockNumberOrTag::Number(number)).await?;
+        Ok(block.map(|block| BlockView {
+            header: header(&block),
+            transactions: block.transactions.hashes().collect(),
+        }))
+    }
+
+    /// The escrows' logs in one block, named by its hash so that a reorg cannot mix two blocks up.
+    pub async fn logs_of_block(
+        &self,
+        escrows: &[Address],
+        block: B256,
+    ) -> Result<Vec<EscrowLog>, ChainError> {
+        let filter = Filter::new().address(escrows.to_vec()).at_block_hash(block);
+        let logs = self.provider.get_logs(&filter).await?;
+        Ok(logs.iter().filter_map(EscrowLog::decode).collect())
+    }
+
+    /// How a transaction was mined. `None`: the node does not know (yet).
+    pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
+        let Some(receipt) = self.provider.get_transaction_receipt(transaction).await? else {
+            return Ok(None);
+        };
+        let place = receipt.block_hash.zip(receipt.transaction_index);
+        let (block_hash, index) =
+            place.ok_or_else(|| ChainError::Nonsense("a receipt without its block".into()))?;
+        Ok(Some(Receipt {
+            transaction,
+            block_hash,
+            index,
+            succeeded: receipt.status(),
+            gas_used: receipt.gas_used,
+            effective_gas_price: receipt.effective_gas_price,
+        }))
+    }
+
+    /// Transactions an account has in the chain, up to the newest block or up to `block`.
+    pub async fn transaction_count(&self, account: Address, block: Option<u64>) -> Result<u64, ChainError> {
+        let block = block.map_or(BlockId::latest(), BlockId::number);
+        Ok(self.provider.get_transaction_count(account).block_id(block).await?)
+    }
+
+    /// An account's native balance in wei.
+    pub async fn native_balance(&self, account: Address) -> Result<U256, ChainError> {
+        Ok(self.provider.get_balance(account).await?)
+    }
+
+    /// A token's balance in base units.
+    pub async fn token_balance(&self, token: Address, account: Address) -> Result<U256, ChainError> {
+        Ok(self.view(token, Erc20::balanceOfCall { account }).await?.unwrap_or_default())
+    }
+
+    /// What `owner` allows `spender` to take of a token, in base units.
+    pub async fn allowance(
+        &self,
+        token: Address,
+        owner: Address,
+        spender: Address,
+    ) -> Result<U256, ChainError> {
+        Ok(self.view(token, Erc20::allowanceCall { owner, spender }).await?.unwrap_or_default())
+    }
+
+    /// From when on consent by allowance may name this receiver, by the chain's clock; `None`: not registered.
+    pub async fn receiver_active_from(
+        &self,
+        escrow: Address,
+        receiver: Address,
+    ) -> Result<Option<ChainTime>, ChainError> {
+        let from = self.view(escrow, PreauthEscrow::receiverActiveFromCall { receiver }).await?;
+        Ok(from.map(|from| from.to::<u64>()).filter(|from| *from > 0).map(ChainTime))
+    }
+
+    /// Whether `account` may authorize and settle.
+    pub async fn is_operator(&self, escrow: Address, account: Address) -> Result<bool, ChainError> {
+        Ok(self.view(escrow, PreauthEscrow::isOperatorCall { account }).await?.unwrap_or(false))
+    }
+
+    /// Runs calls as `operator` without sending them, at `time` or by the newest block's clock: an answer for each.
+    ///
+    /// They run one after the other, so calls that spend the same allowance see each other.
+    pub async fn dry_run(
+        &self,
+        operator: Address,
+        escrow: Address,
+        calls: &[EscrowCall],
+        gas_per_call: u64,
+        gas_limit: u64,
+        time: Option<ChainTime>,
+    ) -> Result<Vec<Result<(), CallFailure>>, ChainError> {
+        let request = TransactionRequest::default()
+            .with_from(operator)
+            .with_to(escrow)
+            .with_gas_limit(gas_limit)
+            .with_input(EscrowCall::encode_batch(calls, gas_per_call));
+        let overrides = time.map(|time| BlockOverrides { time: Some(time.0), ..Default::default() });
+        let answer = self.provider.call(request).with_block_overrides_opt(overrides).await?;
+        let results = PreauthEscrow::batchCall::abi_decode_returns(&answer)
+            .map_err(|error| ChainError::Nonsense(format!("dry run: {error}")))?;
+        if results.len() != calls.len() {
+            return Err(ChainError::Nonsense("a dry run answered for another number of calls".into()));
+        }
+        let mut answers: Vec<_> = results
+            .into_iter()
+            .map(|result| if result.success { Ok(()) } else { Err(decode_failure(&result.reason)) })
+            .collect();
+        for (call, answer) in calls.iter().zip(&mut answers) {
+            if let Err(failure @ CallFailure::Other(_)) = answer {
+                *failure = self.explain(escrow, call, failure.clone()).await?;
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Tokens name a missing allowance or balance in many ways; reading both tells which it is.
+    async fn explain(
+        &self,
+        escrow: Address,
+        call: &EscrowCall,
+        failure: CallFailure,
+    ) -> Result<CallFailure, ChainError> {
+        if call.kind != OperationKind::Authorize {
+            return Ok(failure);
+        }
+        let terms = &call.terms;
+        let hold = U256::from(terms.hold.get());
+        if self.allowance(terms.token, terms.sender, escrow).await? < hold {
+            return Ok(CallFailure::InsufficientAllowance);
+        }
+        if self.token_balance(terms.token, terms.sender).await? < hold {
+            return Ok(CallFailure::InsufficientBalance);
+        }
+        Ok(failure)
+    }
+
+    /// Why a mined single call failed: it is run again on the state before its block. `None`: it would succeed there,
+    /// or the node no longer has that state.
+    pub async fn replay(
+        &self,
+        operator: Address,
+        escrow: Address,
+        call: &EscrowCall,
+        gas_limit: u64,
+        block: &BlockHeader,
+    ) -> Result<Option<CallFailure>, ChainError> {
+        let request = TransactionRequest::default()
+            .with_from(operator)
+            .with_to(escrow)
+            .with_gas_limit(gas_limit)
+            .with_input(call.encode());
+        let replayed = self
+            .provider
+            .call(request)
+            .block(BlockId::number(block.number.saturating_sub(1)))
+            .with_block_overrides(BlockOverrides { time: Some(block.timestamp.0), ..Default::default() })
+            .await;
+        match replayed {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+                Some(data) => Ok(Some(decode_failure(&data))),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// Calls a view; `None` when the callee reverts or answers with something else.
+    pub(super) async fn view<C: SolCall>(
+        &self,
+        to: Address,
+        call: C,
+    ) -> Result<Option<C::Return>, ChainError> {
+        match self.call_bytes(to, call.abi_encode().into()).await? {
+            Some(answer) => Ok(C::abi_decode_returns(&answer).ok()),
+            None => Ok(None),
+        }
+    }
+
+    /// Calls without sending; `None` when the callee reverts.
+    async fn call_bytes(&self, to: Address, input: Bytes) -> Result<Option<Bytes>, ChainError> {
+        let request = TransactionRequest::default().with_to(to).with_input(input);
+        match self.provider.call(request).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error)
+                if error.as_error_resp().is_some_and(|response| response.as_revert_data().is_some()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn header(block: &Block) -> BlockHeader {
+    BlockHeader {
+        number: block.header.number(),
+        hash: block.header.hash,
+        parent: block.header.parent_hash(),
+        timestamp: ChainTime(block.header.timestamp()),
+        gas_limit: block.header.gas_limit(),
+    }
+}

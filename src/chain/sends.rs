@@ -1,0 +1,119 @@
+//! Signing and sending. Signing is pure; what is sent was written down before.
+
+use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
+use alloy::eips::Encodable2718;
+use alloy::network::TxSignerSync;
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::providers::Provider;
+use alloy::signers::local::PrivateKeySigner;
+
+use super::{Chain, ChainError};
+
+/// Everything a transaction says.
+#[derive(Debug, Clone)]
+pub struct TransactionPlan {
+    pub chain_id: u64,
+    pub to: Address,
+    pub nonce: u64,
+    pub gas_limit: u64,
+    /// Wei per gas.
+    pub max_fee: u128,
+    /// Wei per gas.
+    pub max_priority_fee: u128,
+    pub input: Bytes,
+}
+
+/// Bytes that a node can mine.
+#[derive(Debug, Clone)]
+pub struct SignedTransaction {
+    pub hash: B256,
+    pub raw: Bytes,
+}
+
+/// Signs a plan as an EIP-1559 transaction.
+///
+/// # Errors
+/// [`ChainError::Unusable`] when the signer refuses.
+pub fn sign(signer: &PrivateKeySigner, plan: &TransactionPlan) -> Result<SignedTransaction, ChainError> {
+    let mut transaction = TxEip1559 {
+        chain_id: plan.chain_id,
+        nonce: plan.nonce,
+        gas_limit: plan.gas_limit,
+        max_fee_per_gas: plan.max_fee,
+        max_priority_fee_per_gas: plan.max_priority_fee,
+        to: TxKind::Call(plan.to),
+        value: U256::ZERO,
+        access_list: Default::default(),
+        input: plan.input.clone(),
+    };
+    let signature = signer
+        .sign_transaction_sync(&mut transaction)
+        .map_err(|error| ChainError::Unusable(format!("signing: {error}")))?;
+    let envelope = TxEnvelope::from(transaction.into_signed(signature));
+    Ok(SignedTransaction { hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() })
+}
+
+/// What a node said about bytes it was sent. Advice: the outcome is what the chain shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendAdvice {
+    /// Taken, or known already.
+    Accepted,
+    /// The nonce is used: look at the chain.
+    NonceUsed,
+    /// The fee is below what the node or a replacement demands.
+    Underpriced,
+    /// The key cannot pay for the gas.
+    InsufficientFunds,
+    /// Anything else, an unreachable node included: it may or may not have been taken.
+    Unknown(String),
+}
+
+impl Chain {
+    /// Sends stored bytes.
+    pub async fn send(&self, raw: &Bytes) -> SendAdvice {
+        match self.provider.send_raw_transaction(raw).await {
+            Ok(_) => SendAdvice::Accepted,
+            Err(error) => advice(error.as_error_resp().map(|response| response.message.as_ref()), &error),
+        }
+    }
+}
+
+/// Clients word the same answers differently.
+fn advice(message: Option<&str>, error: &dyn std::fmt::Display) -> SendAdvice {
+    let Some(message) = message else { return SendAdvice::Unknown(error.to_string()) };
+    let message = message.to_ascii_lowercase();
+    let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    if says(&["already known", "already imported", "known transaction"]) {
+        SendAdvice::Accepted
+    } else if says(&["nonce too low", "nonce is too low"]) {
+        SendAdvice::NonceUsed
+    } else if says(&["underpriced", "less than block base fee", "fee too low", "fee cap"]) {
+        SendAdvice::Underpriced
+    } else if says(&["insufficient funds", "insufficient balance", "doesn't have enough funds"]) {
+        SendAdvice::InsufficientFunds
+    } else {
+        SendAdvice::Unknown(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_say_is_read_as_advice() {
+        let cases = [
+            ("already known", SendAdvice::Accepted),
+            ("transaction already imported", SendAdvice::Accepted),
+            ("nonce too low: next nonce 5, tx nonce 4", SendAdvice::NonceUsed),
+            ("replacement transaction underpriced", SendAdvice::Underpriced),
+            ("max fee per gas less than block base fee: address", SendAdvice::Underpriced),
+            ("insufficient funds for gas * price + value", SendAdvice::InsufficientFunds),
+            ("internal error", SendAdvice::Unknown("internal error".into())),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(advice(Some(message), &message), expected, "{message}");
+        }
+        assert_eq!(advice(None, &"timed out"), SendAdvice::Unknown("timed out".into()));
+    }
+}

@@ -1,0 +1,37 @@
+//! Whether the daemon is fit to accept work, and if not, why.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is wrong, by the part it is wrong with. Empty means ready. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    troubles: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl Standing {
+    /// Says what is wrong with a part, or that nothing is any more. Logs once per change.
+    pub fn report(&self, part: &str, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(text) => {
+                if troubles.get(part) != Some(&text) {
+                    tracing::warn!(part, trouble = text, "not ready");
+                    troubles.insert(part.to_owned(), text);
+                }
+            }
+            None => {
+                if troubles.remove(part).is_some() {
+                    tracing::info!(part, "fit again");
+                }
+            }
+        }
+    }
+
+    /// Everything that is wrong: part and trouble.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(String, String)> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.iter().map(|(part, trouble)| (part.clone(), trouble.clone())).collect()
+    }
+}

@@ -1,0 +1,177 @@
+//! What the system does, one verb per file: authorize, settle, cancel, schedule, and what leads up to them.
+//!
+//! A verb checks the rules, asks the chain what it must know, and writes its decision in one change. What the chain
+//! makes of it is seen by the observer alone; a verb that waits is woken by it and reads the outcome from the database.
+//! Expected endings are an [`Ending`]; a [`Fault`] means that something is broken.
+
+mod authorize;
+mod cancel;
+mod check;
+mod query;
+mod refusal;
+mod schedule;
+mod settle;
+mod terms;
+mod wait;
+mod wallets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::{Address, Bytes};
+
+use crate::chain::{Chain, ChainClock, ChainError};
+use crate::lane::{Signals, Standing};
+use crate::model::{Account, ChainTime, InvoiceId, OperationKind, Preauth, TokenAmount};
+use crate::store::{Store, StoreError};
+
+pub use check::Checker;
+pub use refusal::Refusal;
+pub use schedule::Sweeper;
+pub use terms::OfferedTerms;
+pub use wallets::{
+    ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof, WalletView,
+};
+
+/// Shortest time from creation to expiry, in seconds.
+pub const MIN_TTL_SECONDS: u64 = 60;
+/// Longest time from creation to expiry, in seconds: 30 days.
+pub const MAX_TTL_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// A tenant's time to live where nobody chose one: 24 hours, in seconds.
+pub const DEFAULT_TTL_SECONDS: u64 = 24 * 60 * 60;
+/// Largest tip a tenant may allow, in basis points.
+pub const MAX_TIP_BPS: u16 = 5_000;
+
+/// What the verbs need to know about their surroundings.
+#[derive(Debug, Clone)]
+pub struct PreauthSettings {
+    /// The escrow that new preauthorizations use.
+    pub escrow: Address,
+    /// An operator key's address, for dry runs of creations.
+    pub operator: Address,
+    /// How long a request waits for its outcome before it is answered with 202.
+    pub request_timeout: Duration,
+}
+
+/// The verbs. Clones share everything.
+#[derive(Clone)]
+pub struct Preauths {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    chain: Chain,
+    clock: ChainClock,
+    signals: Signals,
+    standing: Standing,
+    checker: Checker,
+    settings: PreauthSettings,
+}
+
+impl Preauths {
+    #[must_use]
+    pub fn new(
+        store: Store,
+        chain: Chain,
+        clock: ChainClock,
+        signals: Signals,
+        standing: Standing,
+        settings: PreauthSettings,
+    ) -> Self {
+        let checker = Checker::spawn(chain.clone(), settings.operator);
+        Self { inner: Arc::new(Inner { store, chain, clock, signals, standing, checker, settings }) }
+    }
+}
+
+/// A creation, its shape checked.
+#[derive(Debug, Clone)]
+pub struct NewAuthorization {
+    pub invoice: InvoiceId,
+    pub sender: Account,
+    pub receiver: Account,
+    pub token: Account,
+    pub amount: TokenAmount,
+    pub expires_at: RequestedTime,
+    /// When to settle the full amount, if the payer's system said so at creation.
+    pub settle_at: RequestedTime,
+    /// The payer's signature over the offered terms.
+    pub signature: Option<Bytes>,
+}
+
+/// A time as the client asked for it. Its form is judged after other rules (the order of the checks is fixed), so a
+/// malformed one travels on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestedTime {
+    Absent,
+    At(ChainTime),
+    Malformed,
+}
+
+/// Whether a caller waits for the chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    ForOutcome,
+    /// `Prefer: respond-async`.
+    No,
+}
+
+/// A preauthorization and what is being done about it.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub preauth: Preauth,
+    pub pending_operation: Option<OperationKind>,
+}
+
+/// How a verb ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// The outcome is on chain (or needed none).
+    Done(Box<Snapshot>),
+    /// Durably accepted; the outcome is still to come.
+    Accepted(Box<Snapshot>),
+    Refused(Refusal),
+}
+
+/// Something is broken: a fault of ours or of the machine, never an expected ending.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+/// Why a verb stops early; keeps `?` readable inside the verbs.
+#[derive(Debug)]
+enum Stop {
+    Refused(Refusal),
+    Fault(Fault),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<ChainError> for Stop {
+    fn from(error: ChainError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Turns an early stop back into what it is for the caller.
+fn ended(result: Result<Ending, Stop>) -> Result<Ending, Fault> {
+    match result {
+        Ok(ending) => Ok(ending),
+        Err(Stop::Refused(refusal)) => Ok(Ending::Refused(refusal)),
+        Err(Stop::Fault(fault)) => Err(fault),
+    }
+}

@@ -1,0 +1,37 @@
+//! Reading back.
+use super::{Fault, Preauths, Snapshot};
+use crate::model::{InvoiceId, Tenant, Token};
+use crate::store::{preauths, tokens};
+
+impl Preauths {
+    /// A tenant's preauthorization; another tenant's does not exist for it.
+    pub async fn find(&self, tenant: &Tenant, invoice: &InvoiceId) -> Result<Option<Snapshot>, Fault> {
+        let mut reader = self.inner.store.read().await?;
+        let Some(preauth) = preauths::by_invoice(&mut reader, tenant.id, invoice).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Snapshot::read(&mut reader, preauth).await?))
+    }
+
+    /// A page of a tenant's preauthorizations, newest first.
+    pub async fn list(
+        &self,
+        tenant: &Tenant,
+        filter: &preauths::Filter,
+        limit: u32,
+    ) -> Result<Vec<Snapshot>, Fault> {
+        let mut reader = self.inner.store.read().await?;
+        let page = preauths::page(&mut reader, tenant.id, filter, limit).await?;
+        let mut snapshots = Vec::with_capacity(page.len());
+        for preauth in page {
+            snapshots.push(Snapshot::read(&mut reader, preauth).await?);
+        }
+        Ok(snapshots)
+    }
+
+    /// Every token that was admitted.
+    pub async fn tokens(&self) -> Result<Vec<Token>, Fault> {
+        let mut reader = self.inner.store.read().await?;
+        Ok(tokens::all(&mut reader).await?)
+    }
+}

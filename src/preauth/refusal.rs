@@ -1,0 +1,61 @@
+//! Every way a request can be refused.
+
+use crate::model::{OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+
+/// Why a request was refused. `http` gives each its status, message and code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    // Of creations, in the order of the checks.
+    AmountNotPositive,
+    /// More decimals than the token has.
+    AmountTooPrecise {
+        decimals: u8,
+    },
+    /// Beyond what the contract can hold, tip included.
+    AmountTooLarge,
+    SameWallet,
+    TokenNotActive,
+    /// `expiresAt` is malformed, without zone, past, or out of bounds.
+    InvalidExpiry(&'static str),
+    /// `settleAt` is malformed, past, or not before the expiry.
+    InvalidSettleAt(&'static str),
+    /// A signed consent covers the expiry, so the creation must repeat it.
+    ConsentWithoutExpiry,
+    Rule(RuleRefusal),
+    WalletNotRegistered(WalletRole),
+    /// Registered with the tenant, but not (yet) allowed on chain.
+    ReceiverNotActive,
+    InvoiceExists,
+    /// The signature is not the sender's over the terms.
+    InvalidConsent,
+    /// The sender demands signed consent.
+    ConsentRequired,
+    /// No contract, another contract, paused, or the operator key was revoked.
+    ContractNotAvailable(String),
+    InsufficientAllowance,
+    InsufficientBalance,
+    /// The token refuses the transfer for a reason of its own.
+    TokenRefused(String),
+    /// The node did not answer.
+    PreapprovalUnknown,
+    /// The daemon is not ready to accept work (starting, or it must not sign).
+    NotReady(String),
+    /// Accepted, and then the lock failed on chain: the invoice id is used up.
+    LockFailed(String),
+
+    // Of what follows.
+    NotFound,
+    Expired,
+    InvalidState(PreauthStatus),
+    ExceedsHold,
+    /// Another operation of this preauthorization is still being decided.
+    Busy(OperationKind),
+    /// It failed before anything was signed.
+    NotInitialized(String),
+    /// It was mined and failed.
+    SettlementFailed(String),
+    /// The cancellation was refused or failed.
+    CancellationFailed(String),
+    /// There is no scheduled settlement to withdraw.
+    NothingScheduled,
+}

@@ -1,0 +1,104 @@
+//! API keys. Only their SHA-256 is stored.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::corrupt;
+use super::{Connection, StoreError, tenants};
+use crate::model::{Millis, Scope, Tenant, TenantId};
+
+/// A key as it is listed: never the key itself.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    pub id: i64,
+    pub prefix: String,
+    pub scopes: Vec<Scope>,
+    pub created_at: Millis,
+    pub revoked_at: Option<Millis>,
+}
+
+/// Adds a key by its readable prefix and its SHA-256.
+pub async fn insert(
+    connection: &mut Connection,
+    tenant: TenantId,
+    prefix: &str,
+    hash: &[u8; 32],
+    scopes: &[Scope],
+    now: Millis,
+) -> Result<(), StoreError> {
+    let scopes = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
+    sqlx::query(
+        "INSERT INTO api_keys (tenant_id, prefix, hash, scopes, created_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(tenant.0.as_bytes().as_slice())
+    .bind(prefix)
+    .bind(hash.as_slice())
+    .bind(scopes)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Candidates for a presented key: all live keys with its prefix, each with its hash. The caller compares the hashes in
+/// constant time.
+pub async fn by_prefix(
+    connection: &mut Connection,
+    prefix: &str,
+) -> Result<Vec<(Vec<u8>, Tenant, Vec<Scope>)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, rules, hash, scopes
+         FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
+         WHERE prefix = $1 AND revoked_at IS NULL",
+    )
+    .bind(prefix)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("hash")?, tenants::decode(row)?, scopes(row)?))).collect()
+}
+
+/// All keys of a tenant, oldest first.
+pub async fn of_tenant(connection: &mut Connection, tenant: TenantId) -> Result<Vec<ApiKey>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, prefix, scopes, created_at, revoked_at FROM api_keys WHERE tenant_id = $1 ORDER BY id",
+    )
+    .bind(tenant.0.as_bytes().as_slice())
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ApiKey {
+                id: row.try_get("id")?,
+                prefix: row.try_get("prefix")?,
+                scopes: scopes(row)?,
+                created_at: Millis(row.try_get("created_at")?),
+                revoked_at: row.try_get::<Option<i64>, _>("revoked_at")?.map(Millis),
+            })
+        })
+        .collect()
+}
+
+/// Ends the keys of a tenant with this prefix; says how many there were.
+pub async fn revoke(
+    connection: &mut Connection,
+    tenant: TenantId,
+    prefix: &str,
+    now: Millis,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query(
+        "UPDATE api_keys SET revoked_at = $3 WHERE tenant_id = $1 AND prefix = $2 AND revoked_at IS NULL",
+    )
+    .bind(tenant.0.as_bytes().as_slice())
+    .bind(prefix)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+fn scopes(row: &SqliteRow) -> Result<Vec<Scope>, StoreError> {
+    row.try_get::<&str, _>("scopes")?
+        .split_whitespace()
+        .map(|word| Scope::parse(word).ok_or_else(|| corrupt("scopes", word)))
+        .collect()
+}

@@ -1,0 +1,226 @@
+//! Batches, their items and their attempts.
+
+use alloy::primitives::{Address, B256, Bytes};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::{address, b256, parsed, signed, unsigned};
+use super::{Connection, StoreError};
+use crate::model::{BatchId, Millis, OperationId};
+
+/// One signed encoding of a batch.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub hash: B256,
+    pub raw: Bytes,
+    /// Wei per gas.
+    pub max_fee: u128,
+    /// Wei per gas.
+    pub max_priority_fee: u128,
+    pub created_at: Millis,
+}
+
+/// A batch that may still be mined, with its attempts, oldest first.
+#[derive(Debug, Clone)]
+pub struct OpenBatch {
+    pub id: BatchId,
+    pub operator: Address,
+    pub nonce: u64,
+    pub escrow: Address,
+    pub gas_limit: u64,
+    pub gas_per_call: u64,
+    pub attempts: Vec<Attempt>,
+}
+
+/// What is fixed about a batch when it is formed.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBatch {
+    pub operator: Address,
+    pub nonce: u64,
+    pub escrow: Address,
+    pub gas_limit: u64,
+    pub gas_per_call: u64,
+}
+
+/// Writes down a batch with its items, in order.
+pub async fn insert(
+    connection: &mut Connection,
+    batch: &NewBatch,
+    items: &[OperationId],
+    now: Millis,
+) -> Result<BatchId, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO batches (operator, nonce, escrow, state, gas_limit, gas_per_call, created_at, updated_at)
+         VALUES ($1, $2, $3, 'open', $4, $5, $6, $6) RETURNING id",
+    )
+    .bind(batch.operator.as_slice())
+    .bind(signed(batch.nonce)?)
+    .bind(batch.escrow.as_slice())
+    .bind(signed(batch.gas_limit)?)
+    .bind(signed(batch.gas_per_call)?)
+    .bind(now.0)
+    .fetch_one(&mut *connection)
+    .await?;
+    let id = BatchId(row.try_get("id")?);
+    for (position, item) in (0i64..).zip(items) {
+        sqlx::query("INSERT INTO batch_items (batch_id, position, operation_id) VALUES ($1, $2, $3)")
+            .bind(id.0)
+            .bind(position)
+            .bind(item.0)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(id)
+}
+
+/// Writes down signed bytes, before they are sent.
+pub async fn add_attempt(
+    connection: &mut Connection,
+    batch: BatchId,
+    attempt: &Attempt,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO attempts (hash, batch_id, raw, max_fee, max_priority_fee, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(attempt.hash.as_slice())
+    .bind(batch.0)
+    .bind(attempt.raw.as_ref())
+    .bind(attempt.max_fee.to_string())
+    .bind(attempt.max_priority_fee.to_string())
+    .bind(attempt.created_at.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Every open batch with its attempts, of one operator or of all, lowest nonce first.
+pub async fn open(
+    connection: &mut Connection,
+    operator: Option<Address>,
+) -> Result<Vec<OpenBatch>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT b.id, operator, nonce, escrow, gas_limit, gas_per_call, hash, raw, max_fee, max_priority_fee,
+                a.created_at
+         FROM batches b JOIN attempts a ON a.batch_id = b.id
+         WHERE b.state = 'open' AND ($1 IS NULL OR operator = $1) ORDER BY nonce, b.id, a.created_at, a.hash",
+    )
+    .bind(operator.as_ref().map(|address| address.as_slice()))
+    .fetch_all(connection)
+    .await?;
+    let mut batches: Vec<OpenBatch> = Vec::new();
+    for row in &rows {
+        let attempt = decode_attempt(row)?;
+        let id = BatchId(row.try_get("id")?);
+        match batches.last_mut().filter(|batch| batch.id == id) {
+            Some(batch) => batch.attempts.push(attempt),
+            None => batches.push(OpenBatch {
+                id,
+                operator: address(row, "operator")?,
+                nonce: unsigned(row, "nonce")?,
+                escrow: address(row, "escrow")?,
+                gas_limit: unsigned(row, "gas_limit")?,
+                gas_per_call: unsigned(row, "gas_per_call")?,
+                attempts: vec![attempt],
+            }),
+        }
+    }
+    Ok(batches)
+}
+
+/// How a batch was mined.
+#[derive(Debug, Clone, Copy)]
+pub struct Mined {
+    pub block: u64,
+    pub transaction: B256,
+    pub succeeded: bool,
+    pub gas_used: u64,
+    /// Wei per gas.
+    pub effective_gas_price: u128,
+}
+
+pub async fn mark_mined(
+    connection: &mut Connection,
+    id: BatchId,
+    mined: &Mined,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE batches SET state = 'mined', mined_block = $2, mined_hash = $3, succeeded = $4, gas_used = $5,
+             effective_gas_price = $6, updated_at = $7 WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(signed(mined.block)?)
+    .bind(mined.transaction.as_slice())
+    .bind(i64::from(mined.succeeded))
+    .bind(signed(mined.gas_used)?)
+    .bind(mined.effective_gas_price.to_string())
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A transaction that is not ours took the nonce for good.
+pub async fn mark_lost(connection: &mut Connection, id: BatchId, now: Millis) -> Result<(), StoreError> {
+    sqlx::query("UPDATE batches SET state = 'lost', updated_at = $2 WHERE id = $1")
+        .bind(id.0)
+        .bind(now.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Opens again every batch that was mined above `block`, in the order in which they were mined.
+pub async fn reopen_above(
+    connection: &mut Connection,
+    block: u64,
+    now: Millis,
+) -> Result<Vec<BatchId>, StoreError> {
+    let rows = sqlx::query("SELECT id FROM batches WHERE mined_block > $1 ORDER BY mined_block, nonce, id")
+        .bind(signed(block)?)
+        .fetch_all(&mut *connection)
+        .await?;
+    sqlx::query(
+        "UPDATE batches SET state = 'open', mined_block = NULL, mined_hash = NULL, succeeded = NULL, gas_used = NULL,
+             effective_gas_price = NULL, updated_at = $2 WHERE mined_block > $1",
+    )
+    .bind(signed(block)?)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    rows.iter().map(|row| Ok(BatchId(row.try_get("id")?))).collect()
+}
+
+/// Whether a batch may still be mined.
+pub async fn is_open(connection: &mut Connection, id: BatchId) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM batches WHERE id = $1 AND state = 'open'")
+        .bind(id.0)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The highest nonce of an operator that a mined batch of ours has used.
+pub async fn last_mined_nonce(
+    connection: &mut Connection,
+    operator: Address,
+) -> Result<Option<u64>, StoreError> {
+    let nonce: Option<i64> =
+        sqlx::query("SELECT max(nonce) FROM batches WHERE operator = $1 AND state = 'mined'")
+            .bind(operator.as_slice())
+            .fetch_one(connection)
+            .await?
+            .try_get(0)?;
+    Ok(nonce.map(i64::unsigned_abs))
+}
+
+fn decode_attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
+    Ok(Attempt {
+        hash: b256(row, "hash")?,
+        raw: Bytes::copy_from_slice(row.try_get("raw")?),
+        max_fee: parsed(row, "max_fee")?,
+        max_priority_fee: parsed(row, "max_priority_fee")?,
+        created_at: Millis(row.try_get("created_at")?),
+    })
+}

@@ -1,0 +1,124 @@
+//! Every line of SQL, one file per table. Functions take the caller's connection, so that one verb is one transaction.
+//!
+//! Reads go to a pool that cannot write; changes go through [`Store::write`] to the one writer, which commits whatever
+//! has gathered in a single durable transaction (see [`writer`]). Rows are decoded strictly: a value that cannot be
+//! what it claims to be is [`StoreError::Corrupt`], never a default.
+
+pub mod api_keys;
+pub mod batches;
+pub mod blocks;
+mod column;
+pub mod instance;
+pub mod operations;
+pub mod outcomes;
+pub mod preauths;
+pub mod tenants;
+pub mod tokens;
+pub mod wallets;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Sqlite, SqlitePool};
+
+pub use sqlx::SqliteConnection as Connection;
+
+use writer::Writer;
+
+/// The database's file in the data folder.
+const DATABASE_FILE: &str = "preauthd.sqlite";
+/// How long a statement waits for another process (a command-line call beside the daemon) that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections of the read-only pool.
+const READERS: u32 = 8;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// A fault of the database. Never an expected ending.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("database migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("database row: {0}")]
+    Corrupt(String),
+    #[error("the change could not be committed: {0}")]
+    Commit(String),
+    #[error("the writer has stopped")]
+    Stopped,
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: std::io::Error },
+}
+
+impl StoreError {
+    /// Whether a `UNIQUE` rule of the schema refused the change.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+}
+
+/// The open database. Clones share the same connections.
+#[derive(Clone)]
+pub struct Store {
+    reads: SqlitePool,
+    writer: Writer,
+}
+
+impl Store {
+    /// Opens (and creates or migrates) the database in `folder`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the folder cannot be used or a migration fails.
+    pub async fn open(folder: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::File { path: folder.to_owned(), source })?;
+        let path = folder.join(DATABASE_FILE);
+        // FULL: a commit is on the disk before anyone is told about it.
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let mut connection = options.clone().create_if_missing(true).connect().await?;
+        MIGRATIONS.run(&mut connection).await?;
+        let reads =
+            SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
+        Ok(Self { reads, writer: Writer::spawn(connection) })
+    }
+
+    /// A connection that can only read. It sees everything that was ever answered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the pool gives none.
+    pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        Ok(self.reads.acquire().await?)
+    }
+
+    /// Runs `change` and returns once it is durable. An error undoes this change alone.
+    ///
+    /// The change must not wait for anything but its own statements: everybody else's changes wait for it.
+    ///
+    /// # Errors
+    /// The change's own error, or a [`StoreError`] when it could not be committed.
+    pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.write(change).await
+    }
+
+    /// Commits what has gathered, then closes every connection.
+    pub async fn close(&self) {
+        self.writer.stop().await;
+        self.reads.close().await;
+    }
+}

@@ -1,0 +1,222 @@
+//! Operations: what is to be done on chain, written before anything is sent.
+
+use alloy::primitives::{Address, Bytes};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::column::{address, b256, base_units, chain_time, optional_amount, word};
+use super::{Connection, StoreError};
+use crate::model::{
+    BaseUnits, BatchId, ChainTime, Millis, Operation, OperationId, OperationKind, OperationState, PreauthKey,
+    Terms, TokenAmount,
+};
+
+const COLUMNS: &str = "id, preauth, kind, state, amount, amount_written, deadline, batch_id, failure";
+
+/// Writes down an operation as due. When another operation of the preauth is open this is a unique violation.
+pub async fn insert(
+    connection: &mut Connection,
+    preauth: PreauthKey,
+    kind: OperationKind,
+    amount: Option<(BaseUnits, TokenAmount)>,
+    deadline: ChainTime,
+    now: Millis,
+) -> Result<OperationId, StoreError> {
+    let row = sqlx::query(
+        "INSERT INTO operations (preauth, kind, state, amount, amount_written, deadline, created_at, updated_at)
+         VALUES ($1, $2, 'due', $3, $4, $5, $6, $6) RETURNING id",
+    )
+    .bind(preauth.0)
+    .bind(kind.as_str())
+    .bind(amount.map(|(units, _)| units.to_string()))
+    .bind(amount.map(|(_, written)| written.to_string()))
+    .bind(deadline.as_i64())
+    .bind(now.0)
+    .fetch_one(connection)
+    .await?;
+    Ok(OperationId(row.try_get("id")?))
+}
+
+pub async fn by_id(connection: &mut Connection, id: OperationId) -> Result<Operation, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations WHERE id = $1"));
+    decode(&sqlx::query(sql).bind(id.0).fetch_one(connection).await?)
+}
+
+/// The open operation of a preauth.
+pub async fn open_of(
+    connection: &mut Connection,
+    preauth: PreauthKey,
+) -> Result<Option<Operation>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM operations WHERE preauth = $1 AND state IN ('due', 'batched')"
+    ));
+    sqlx::query(sql).bind(preauth.0).fetch_optional(connection).await?.as_ref().map(decode).transpose()
+}
+
+/// The newest operation of a preauth that waits for a reorg to be made good.
+pub async fn parked_of(
+    connection: &mut Connection,
+    preauth: PreauthKey,
+) -> Result<Option<Operation>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM operations WHERE preauth = $1 AND state = 'parked' ORDER BY id DESC LIMIT 1"
+    ));
+    sqlx::query(sql).bind(preauth.0).fetch_optional(connection).await?.as_ref().map(decode).transpose()
+}
+
+/// The operations of a batch, in the order in which they travel.
+pub async fn of_batch(connection: &mut Connection, batch: BatchId) -> Result<Vec<Operation>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT o.id, preauth, kind, state, amount, amount_written, deadline, o.batch_id, failure
+         FROM batch_items i JOIN operations o ON o.id = i.operation_id WHERE i.batch_id = $1 ORDER BY position",
+    )
+    .bind(batch.0)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(decode).collect()
+}
+
+/// How many operations of a kind are open.
+pub async fn count_open(connection: &mut Connection, kind: OperationKind) -> Result<u64, StoreError> {
+    let count: i64 =
+        sqlx::query("SELECT count(*) FROM operations WHERE kind = $1 AND state IN ('due', 'batched')")
+            .bind(kind.as_str())
+            .fetch_one(connection)
+            .await?
+            .try_get(0)?;
+    Ok(count.unsigned_abs())
+}
+
+/// An operation that waits for a lane, with all that its call needs.
+#[derive(Debug, Clone)]
+pub struct DueOperation {
+    pub id: OperationId,
+    pub preauth: PreauthKey,
+    pub kind: OperationKind,
+    /// Base units a settlement pays.
+    pub amount: Option<BaseUnits>,
+    pub escrow: Address,
+    pub terms: Terms,
+    pub consent: Bytes,
+    pub tries: u32,
+}
+
+/// Due operations of a kind whose time has come at `now`, nearest deadline first.
+pub async fn due(
+    connection: &mut Connection,
+    kind: OperationKind,
+    now: Millis,
+    limit: u32,
+) -> Result<Vec<DueOperation>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT o.id, o.preauth, o.kind, o.amount, o.tries, p.escrow, p.sender, p.receiver, p.token, p.hold,
+                p.expires_at, p.preauth_id, p.consent
+         FROM operations o JOIN preauths p ON p.id = o.preauth
+         WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 ORDER BY o.deadline, o.id LIMIT $3",
+    )
+    .bind(kind.as_str())
+    .bind(now.0)
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let amount: Option<&str> = row.try_get("amount")?;
+            Ok(DueOperation {
+                id: OperationId(row.try_get("id")?),
+                preauth: PreauthKey(row.try_get("preauth")?),
+                kind: word(row, "kind", OperationKind::parse)?,
+                amount: amount.map(|_| base_units(row, "amount")).transpose()?,
+                escrow: address(row, "escrow")?,
+                terms: Terms {
+                    sender: address(row, "sender")?,
+                    receiver: address(row, "receiver")?,
+                    token: address(row, "token")?,
+                    hold: base_units(row, "hold")?,
+                    expires_at: chain_time(row, "expires_at")?,
+                    preauth_id: b256(row, "preauth_id")?,
+                },
+                consent: Bytes::copy_from_slice(row.try_get("consent")?),
+                tries: row.try_get("tries")?,
+            })
+        })
+        .collect()
+}
+
+/// When the next due operation that was put off may be tried again.
+pub async fn next_deferred(connection: &mut Connection, now: Millis) -> Result<Option<Millis>, StoreError> {
+    let next: Option<i64> =
+        sqlx::query("SELECT min(not_before) FROM operations WHERE state = 'due' AND not_before > $1")
+            .bind(now.0)
+            .fetch_one(connection)
+            .await?
+            .try_get(0)?;
+    Ok(next.map(Millis))
+}
+
+/// Moves an operation to a state, keeping the batch that carried it. A failure is text for people.
+pub async fn set_state(
+    connection: &mut Connection,
+    id: OperationId,
+    state: OperationState,
+    failure: Option<&str>,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE operations SET state = $2, failure = $3, updated_at = $4 WHERE id = $1")
+        .bind(id.0)
+        .bind(state.as_str())
+        .bind(failure)
+        .bind(now.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Puts a due operation into a batch. `false`: it was no longer due.
+pub async fn take_into_batch(
+    connection: &mut Connection,
+    id: OperationId,
+    batch: BatchId,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE operations SET state = 'batched', batch_id = $2, updated_at = $3 WHERE id = $1 AND state = 'due'",
+    )
+    .bind(id.0)
+    .bind(batch.0)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts a due operation off until `not_before`.
+pub async fn defer(
+    connection: &mut Connection,
+    id: OperationId,
+    not_before: Millis,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE operations SET not_before = $2, tries = tries + 1, updated_at = $3 WHERE id = $1 AND state = 'due'",
+    )
+    .bind(id.0)
+    .bind(not_before.0)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn decode(row: &SqliteRow) -> Result<Operation, StoreError> {
+    Ok(Operation {
+        id: OperationId(row.try_get("id")?),
+        preauth: PreauthKey(row.try_get("preauth")?),
+        kind: word(row, "kind", OperationKind::parse)?,
+        state: word(row, "state", OperationState::parse)?,
+        amount: optional_amount(row, "amount", "amount_written")?,
+        deadline: chain_time(row, "deadline")?,
+        batch: row.try_get::<Option<i64>, _>("batch_id")?.map(BatchId),
+        failure: row.try_get("failure")?,
+    })
+}

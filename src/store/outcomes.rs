@@ -1,0 +1,98 @@
+//! What the chain did to our preauths, block by block, so that a reorg can take it back.
+
+use alloy::primitives::B256;
+use sqlx::Row;
+
+use super::column::{signed, word};
+use super::{Connection, StoreError};
+use crate::model::PreauthKey;
+
+/// One thing the chain did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutcomeKind {
+    Locked,
+    Settled,
+    Cancelled,
+    Expired,
+    RefundDeferred,
+    /// The authorization was mined in our own transaction and failed.
+    LockFailed,
+    /// Another operation was mined in our own transaction and failed.
+    CallFailed,
+}
+
+impl OutcomeKind {
+    const ALL: [Self; 7] = [
+        Self::Locked,
+        Self::Settled,
+        Self::Cancelled,
+        Self::Expired,
+        Self::RefundDeferred,
+        Self::LockFailed,
+        Self::CallFailed,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Locked => "locked",
+            Self::Settled => "settled",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::RefundDeferred => "refund_deferred",
+            Self::LockFailed => "lock_failed",
+            Self::CallFailed => "call_failed",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Where in the chain an outcome stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub block: u64,
+    /// The log's index in its block; negative for a failure that left no log.
+    pub log: i64,
+    pub transaction: B256,
+}
+
+/// Writes down an outcome. `false`: it was there already.
+pub async fn insert(
+    connection: &mut Connection,
+    preauth: PreauthKey,
+    kind: OutcomeKind,
+    position: &Position,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO outcomes (block_number, log_index, transaction_hash, preauth, kind)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (block_number, log_index) DO NOTHING",
+    )
+    .bind(signed(position.block)?)
+    .bind(position.log)
+    .bind(position.transaction.as_slice())
+    .bind(preauth.0)
+    .bind(kind.as_str())
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes out every outcome above `block`, newest first.
+pub async fn take_above(
+    connection: &mut Connection,
+    block: u64,
+) -> Result<Vec<(PreauthKey, OutcomeKind)>, StoreError> {
+    let rows = sqlx::query("SELECT preauth, kind FROM outcomes WHERE block_number > $1 ORDER BY block_number DESC, log_index DESC")
+        .bind(signed(block)?)
+        .fetch_all(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM outcomes WHERE block_number > $1")
+        .bind(signed(block)?)
+        .execute(connection)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((PreauthKey(row.try_get("preauth")?), word(row, "kind", OutcomeKind::parse)?)))
+        .collect()
+}

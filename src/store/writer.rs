@@ -1,0 +1,195 @@
+//! The group commit.
+//!
+//! A durable commit costs one fsync, however much it holds. So one task owns the only connection that writes; callers
+//! hand it their changes; it runs all that have gathered, each in a savepoint of one transaction, commits once, and
+//! only then answers. Idle, a change waits for nobody; busy, one fsync serves hundreds.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::StoreError;
+
+/// Changes of one commit at most: bounds how long the first of them waits for the last.
+const GROUP_LIMIT: usize = 512;
+/// Changes that may wait before callers have to.
+const QUEUE_LIMIT: usize = 8_192;
+
+/// Tells the caller what became of his change, once the commit has succeeded or failed.
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// A finished change: whether to keep it, and whom to tell.
+struct Ran {
+    keep: bool,
+    answer: Answer,
+}
+
+type Run = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Ran> + Send>;
+
+enum Message {
+    Change(Run),
+    Stop(oneshot::Sender<()>),
+}
+
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    pub(super) fn spawn(connection: SqliteConnection) -> Self {
+        let (queue, changes) = mpsc::channel(QUEUE_LIMIT);
+        tokio::spawn(run(connection, changes));
+        Self { queue }
+    }
+
+    pub(super) async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let run: Run = Box::new(move |connection| {
+            async move {
+                let result = change(connection).await;
+                Ran {
+                    keep: result.is_ok(),
+                    answer: Box::new(move |committed| {
+                        let result = match (result, committed) {
+                            (Ok(value), Ok(())) => Ok(value),
+                            (Ok(_), Err(why)) => Err(StoreError::Commit(why).into()),
+                            (Err(error), _) => Err(error),
+                        };
+                        // A caller who has gone away has nobody to be told.
+                        let _ = tell.send(result);
+                    }),
+                }
+            }
+            .boxed()
+        });
+        self.queue.send(Message::Change(run)).await.map_err(|_| StoreError::Stopped)?;
+        told.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    pub(super) async fn stop(&self) {
+        let (tell, told) = oneshot::channel();
+        if self.queue.send(Message::Stop(tell)).await.is_ok() {
+            let _ = told.await;
+        }
+    }
+}
+
+async fn run(mut connection: SqliteConnection, mut changes: mpsc::Receiver<Message>) {
+    let mut gathered = Vec::with_capacity(GROUP_LIMIT);
+    while changes.recv_many(&mut gathered, GROUP_LIMIT).await > 0 {
+        let mut group = Vec::with_capacity(gathered.len());
+        let mut stop = None;
+        for message in gathered.drain(..) {
+            match message {
+                Message::Change(run) => group.push(run),
+                Message::Stop(tell) => stop = Some(tell),
+            }
+        }
+        if !group.is_empty() {
+            commit_group(&mut connection, group).await;
+        }
+        if let Some(tell) = stop {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "the database did not close cleanly");
+            }
+            let _ = tell.send(());
+            return;
+        }
+    }
+}
+
+/// Runs the group in one transaction and answers each caller after its commit.
+async fn commit_group(connection: &mut SqliteConnection, group: Vec<Run>) {
+    metrics::histogram!("preauthd_store_changes_per_commit")
+        .record(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
+    let mut answers = Vec::with_capacity(group.len());
+    let committed = run_group(connection, group, &mut answers).await.map_err(|error| error.to_string());
+    if let Err(error) = &committed {
+        tracing::error!(error, "a group of changes could not be committed");
+        // The transaction may be gone already; what matters is that the next group finds none open.
+        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+    }
+    for answer in answers {
+        answer(committed.clone());
+    }
+}
+
+async fn run_group(
+    connection: &mut SqliteConnection,
+    group: Vec<Run>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    for run in group {
+        sqlx::query("SAVEPOINT change").execute(&mut *connection).await?;
+        let ran = run(connection).await;
+        answers.push(ran.answer);
+        if !ran.keep {
+            sqlx::query("ROLLBACK TO change").execute(&mut *connection).await?;
+        }
+        sqlx::query("RELEASE change").execute(&mut *connection).await?;
+    }
+    sqlx::query("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Store, StoreError};
+    use futures::FutureExt;
+
+    async fn insert(store: &Store, number: i64, fail: bool) -> Result<(), StoreError> {
+        store
+            .write(move |connection| {
+                async move {
+                    sqlx::query("INSERT INTO blocks (number, hash, timestamp) VALUES ($1, x'00', 0)")
+                        .bind(number)
+                        .execute(connection)
+                        .await?;
+                    if fail { Err(StoreError::Corrupt("on purpose".into())) } else { Ok(()) }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_failing_change_undoes_itself_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let results =
+            futures::future::join_all((0..100).map(|number| insert(&store, number, number % 3 == 0))).await;
+        assert_eq!(results.iter().filter(|result| result.is_err()).count(), 34);
+        let mut reader = store.read().await.unwrap();
+        let kept: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM blocks").fetch_one(&mut *reader).await.unwrap();
+        assert_eq!(kept, 66);
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_there_after_opening_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        insert(&store, 7, false).await.unwrap();
+        store.close().await;
+        assert!(matches!(insert(&store, 8, false).await, Err(StoreError::Stopped)));
+        let store = Store::open(folder.path()).await.unwrap();
+        assert!(insert(&store, 7, false).await.unwrap_err().is_unique_violation());
+    }
+
+    #[tokio::test]
+    async fn a_reader_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let written = sqlx::query("DELETE FROM blocks").execute(&mut *reader).await;
+        assert!(written.is_err());
+    }
+}
