@@ -279,33 +279,53 @@ contract BatchTest is EscrowTest {
         }
     }
 
-    /// @dev Whatever gas the batch is sent with: all of its calls take effect, or the whole of it fails. The third
-    /// call meets what the first two left.
+    /// @dev Whatever gas the batch is sent with: all of its calls take effect, or the whole of it fails. The last call
+    /// needs every unit of its cap, so that the smallest shortage would show; and the cap is large, so that what a
+    /// shortage leaves (1/64) would do to report a failure.
     function test_RunningOutOfGasIsNeverTheFailureOfACall() public {
-        IPreauthEscrow.Terms memory one = someHold();
-        IPreauthEscrow.Terms memory two = someHold();
-        IPreauthEscrow.Terms memory three = someTerms();
-        bytes memory data = abi.encodeCall(
-            IPreauthEscrow.batch, (list(settling(one, AMOUNT), cancelling(two), authorizing(three)), 250_000)
-        );
+        uint256 need = 2_000_000;
+        hostile.setGasNeeded(need);
+        bytes[] memory calls =
+            list(authorizing(someTerms()), settling(someHold(), AMOUNT), authorizing(someTerms(address(hostile))));
         uint256 state = vm.snapshotState();
-        uint256 succeeded;
-        uint256 failed;
-        for (uint256 gasGiven = 3000; gasGiven < 560_000; gasGiven += 1009) {
+        (uint256 tooLittle, uint256 cap) = (need, 2 * need);
+        while (cap - tooLittle > 1) {
+            uint256 middle = (tooLittle + cap) / 2;
             vm.prank(operator);
-            (bool success, bytes memory answer) = address(escrow).call{gas: gasGiven}(data);
-            if (success) {
-                ++succeeded;
-                IPreauthEscrow.CallResult[] memory results = abi.decode(answer, (IPreauthEscrow.CallResult[]));
-                assertTrue(results[0].success && results[1].success && results[2].success);
-                assertEq(escrow.claimable(sender, address(token)), 0);
-            } else {
-                ++failed;
-            }
+            if (escrow.batch(calls, middle)[2].success) cap = middle;
+            else tooLittle = middle;
             vm.revertToState(state);
         }
-        assertGt(succeeded, 50);
-        assertGt(failed, 50);
+
+        bytes memory data = abi.encodeCall(IPreauthEscrow.batch, (calls, cap));
+        uint256 enough;
+        (tooLittle, enough) = (cap, 2 * cap);
+        while (enough - tooLittle > 1) {
+            uint256 middle = (tooLittle + enough) / 2;
+            if (allSucceedWith(middle, data)) enough = middle;
+            else tooLittle = middle;
+            vm.revertToState(state);
+        }
+        for (uint256 gasGiven = 3000; gasGiven < 2 * cap; gasGiven += 50_021) {
+            allSucceedWith(gasGiven, data);
+            vm.revertToState(state);
+        }
+        for (uint256 gasGiven = enough - 40_000; gasGiven < enough + 3000; gasGiven += 83) {
+            allSucceedWith(gasGiven, data);
+            vm.revertToState(state);
+        }
+    }
+
+    /// @dev Answers whether the batch took effect; then each of its calls must have.
+    function allSucceedWith(uint256 gasGiven, bytes memory data) private returns (bool success) {
+        bytes memory answer;
+        vm.prank(operator);
+        (success, answer) = address(escrow).call{gas: gasGiven}(data);
+        if (!success) return false;
+        IPreauthEscrow.CallResult[] memory results = abi.decode(answer, (IPreauthEscrow.CallResult[]));
+        for (uint256 i = 0; i < results.length; ++i) {
+            assertTrue(results[i].success);
+        }
     }
 
     function sent(bytes[] memory calls) private returns (IPreauthEscrow.CallResult[] memory) {

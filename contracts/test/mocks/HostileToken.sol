@@ -8,7 +8,7 @@ contract HostileToken is ERC20("Hostile", "HOST") {
     enum Manner {
         Fair,
         BurnAllGas,
-        BurnSomeGas,
+        NeedGas,
         ReturnBomb,
         RevertBomb,
         ShortAnswer,
@@ -19,7 +19,7 @@ contract HostileToken is ERC20("Hostile", "HOST") {
     }
 
     Manner public manner;
-    uint256 public gasToBurn;
+    uint256 public gasNeeded;
 
     function mint(address to, uint256 amount) external {
         _mint(to, amount);
@@ -29,9 +29,10 @@ contract HostileToken is ERC20("Hostile", "HOST") {
         manner = newManner;
     }
 
-    function setGasToBurn(uint256 amount) external {
-        manner = Manner.BurnSomeGas;
-        gasToBurn = amount;
+    /// @notice Refuse a transfer that begins with less gas than this.
+    function setGasNeeded(uint256 amount) external {
+        manner = Manner.NeedGas;
+        gasNeeded = amount;
     }
 
     function transfer(address to, uint256 amount) public override returns (bool) {
@@ -62,9 +63,8 @@ contract HostileToken is ERC20("Hostile", "HOST") {
         Manner current = manner;
         if (current == Manner.BurnAllGas) {
             while (true) {}
-        } else if (current == Manner.BurnSomeGas) {
-            uint256 enough = gasleft() - gasToBurn;
-            while (gasleft() > enough) {}
+        } else if (current == Manner.NeedGas) {
+            require(gasleft() >= gasNeeded, "more gas");
         } else if (current == Manner.ReturnBomb) {
             // As much memory as the gas can pay for, given back as the answer.
             assembly {
