@@ -280,7 +280,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         bytes32 digest = _hashTypedDataV4(termsHash);
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && signer == sender) return true;
-        return sender.code.length != 0 && SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature);
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature);
     }
 
     function _openRecord(Terms calldata terms) private view returns (Record storage record) {
@@ -340,10 +340,10 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
             mstore(add(data, 0x24), amount)
             mstore(0x00, 0)
             success := call(REFUND_GAS, token, 0, data, 0x44, 0x00, 0x20)
-            // As SafeERC20: the answer is true, or there is none and the account has code.
+            // As SafeERC20: the answer is true (a shorter one leaves zeros), or there is none and the account has code.
             switch returndatasize()
             case 0 { success := and(success, iszero(iszero(extcodesize(token)))) }
-            default { success := and(success, and(gt(returndatasize(), 0x1f), eq(mload(0x00), 1))) }
+            default { success := and(success, eq(mload(0x00), 1)) }
         }
     }
 
