@@ -10,6 +10,7 @@ mod flight;
 mod gas;
 mod observer;
 mod projection;
+mod rollback;
 mod signals;
 mod standing;
 mod worker;

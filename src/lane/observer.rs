@@ -11,7 +11,8 @@ use alloy::primitives::{Address, B256};
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::projection::{BlockChanges, MinedBatch, roll_back_to, take_in};
+use super::projection::{BlockChanges, MinedBatch, take_in};
+use super::rollback::roll_back_to;
 use super::{LaneSettings, Signals, Standing, backoff};
 use crate::chain::{
     BlockHeader, BlockView, Chain, ChainClock, ChainError, EscrowCall, EscrowLog, Receipt, wall_now,

@@ -44,15 +44,14 @@ impl Preauths {
     ) -> Result<Ending, Stop> {
         let until = self.patience();
         let mut watch = self.inner.signals.watch(key);
+        let mut patient = true;
         loop {
             let snapshot = self.snapshot(key).await?;
             match decide(&snapshot) {
                 Some(Ok(())) => return Ok(Ending::Done(Box::new(snapshot))),
                 Some(Err(refusal)) => return Err(refusal.into()),
-                None => {}
-            }
-            if tokio::time::timeout_at(until, watch.changed()).await.is_err() {
-                return Ok(Ending::Accepted(Box::new(self.snapshot(key).await?)));
+                None if !patient => return Ok(Ending::Accepted(Box::new(snapshot))),
+                None => patient = tokio::time::timeout_at(until, watch.changed()).await.is_ok(),
             }
         }
     }
