@@ -10,6 +10,8 @@ mod flight;
 mod gas;
 mod observer;
 mod projection;
+#[cfg(test)]
+mod projection_tests;
 mod rollback;
 mod signals;
 mod standing;
