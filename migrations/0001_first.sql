@@ -35,6 +35,7 @@ CREATE TABLE api_keys (
     created_at INTEGER NOT NULL,
     revoked_at INTEGER
 );
+CREATE INDEX api_keys_by_prefix ON api_keys (prefix) WHERE revoked_at IS NULL;
 
 CREATE TABLE tokens (
     address     BLOB PRIMARY KEY,

@@ -6,6 +6,7 @@
 mod bindings;
 mod clock;
 mod code;
+mod dev;
 mod escrow;
 mod fees;
 mod reads;
