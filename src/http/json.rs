@@ -42,7 +42,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             Ok(Query(parameters)) => Ok(Self(parameters)),
             Err(rejection) => {
                 let said = rejection.body_text();
-                let said = said.split_once(": ").map_or(said.as_str(), |(_, said)| said);
+                // Every parameter is read as text, so it can only be unknown or repeated.
+                let starts =
+                    ["unknown field `", "duplicate field `"].iter().filter_map(|mark| said.find(mark));
+                let said = starts.min().and_then(|start| said.get(start..)).unwrap_or_default();
                 Err(misshapen("invalid_parameter", "", said))
             }
         }
@@ -108,9 +111,10 @@ fn malformed(error: &serde_json::Error) -> ApiError {
 fn misshapen(code: &'static str, path: &str, said: &str) -> ApiError {
     let inside = if path == "." { "" } else { path };
     let named = |rest: &str| {
-        let name = quoted(rest.split('`').next().unwrap_or_default());
+        let name = rest.split('`').next().unwrap_or_default();
         // An unknown or repeated field is the last part of its path, a missing one is not part of it.
-        let parent = inside.strip_suffix(&name).unwrap_or(inside).trim_end_matches('.');
+        let parent = inside.strip_suffix(name).unwrap_or(inside).trim_end_matches('.');
+        let name = quoted(name);
         if parent.is_empty() { name } else { format!("{parent}.{name}") }
     };
     let (field, message) = if let Some(rest) = said.strip_prefix("missing field `") {
@@ -196,15 +200,14 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_refused() {
-        for body in [r#"["1"]"#, "7", "null", r#""amount""#] {
+        for body in [r#"["1"]"#, "7", "null", r#""amount""#, &"[".repeat(10_000)] {
             assert_eq!(refusal(body), ("invalid_field", None, "The body must be an object".into()), "{body}");
         }
     }
 
     #[test]
     fn what_is_no_json_is_refused() {
-        let deep = "[".repeat(10_000);
-        for body in ["", "{", "{\"amount\":\"1\"", "{\"amount\":\"1\"}x", "{'amount':1}", "\u{0}", &deep] {
+        for body in ["", "{", "{\"amount\":\"1\"", "{\"amount\":\"1\"}x", "{'amount':1}", "\u{0}"] {
             let (code, field, message) = refusal(body);
             assert_eq!((code, field), ("malformed_json", None), "{message}");
         }
