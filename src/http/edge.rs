@@ -23,7 +23,6 @@ const MAX_REQUEST_ID_CHARS: usize = 128;
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around a router, the outermost last.
-#[must_use]
 pub fn surround(router: Router) -> Router {
     router
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))

@@ -21,6 +21,7 @@ mod list;
 mod metrics;
 mod openapi;
 mod patience;
+mod problems;
 mod refusals;
 mod settle;
 mod shape;
@@ -74,8 +75,8 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(settle::settle, withdraw::withdraw))
         .routes(routes!(cancel::cancel))
         .routes(routes!(terms::offer_terms))
-        .routes(routes!(wallets::register, wallets::list))
-        .routes(routes!(wallets::remove))
+        .routes(routes!(wallets::register::register, wallets::list::list))
+        .routes(routes!(wallets::remove::remove))
         .routes(routes!(tokens::list))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
@@ -86,7 +87,7 @@ pub fn router(state: HttpState) -> Router {
         described = described.routes(routes!(dev::advance));
     }
     let (router, mut api) = described.split_for_parts();
-    openapi::add_errors(&mut api);
+    problems::add_errors(&mut api);
     let document = api.to_json().unwrap_or_else(|error| {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         "{}".to_owned()

@@ -1,89 +1,21 @@
-//! `POST /wallets`, `GET /wallets`, `DELETE /wallets/{address}`.
+//! `POST /wallets`.
 
 use alloy::primitives::B256;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use super::HttpState;
-use super::caller::{Reader, Writer};
-use super::cursor::{self, List};
-use super::error::ApiError;
-use super::json::{JsonBody, Object, Parameters};
-use super::list::{NO_CURSOR, limit};
-use super::shape::{self, Shape};
-use crate::model::{Account, ChainTime, Millis, Scope, WalletRole};
-use crate::preauth::{
-    ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof, WalletView,
-};
-
-const NO_ROLE: &str = "must be \"sender\" or \"receiver\"";
-
-/// The side of a preauthorization that a wallet stands on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    Sender,
-    Receiver,
-}
-
-/// How a receiver's wallet stands on chain.
-///
-/// - `ACTIVE`: an allowance alone is enough to lock tokens for it.
-/// - `WAITING`: allowed, from `activeFrom` on.
-/// - `NOT_REGISTERED`: the operator has not allowed it on chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum OnChain {
-    Active,
-    Waiting,
-    NotRegistered,
-}
-
-/// A registered wallet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Wallet, example = json!({
-    "address": "0xaec528683845350e9bfc937e0f6c72bc999b5123",
-    "role": "receiver",
-    "registeredAt": "2026-03-25T10:15:30.000Z",
-    "onChain": "ACTIVE",
-    "activeFrom": "2026-03-25T10:15:31.000Z"
-}))]
-pub struct WalletBody {
-    /// As it was written when it was registered.
-    pub address: String,
-    pub role: Role,
-    #[schema(format = "date-time")]
-    pub registered_at: String,
-    /// Null for senders.
-    #[schema(required)]
-    pub on_chain: Option<OnChain>,
-    /// From when on the contract allows it as a receiver, by the chain's clock; null where it does not, and for senders.
-    #[schema(required, format = "date-time")]
-    pub active_from: Option<String>,
-}
-
-impl WalletBody {
-    fn new(view: &WalletView, now: ChainTime) -> Self {
-        let (role, on_chain) = match (view.wallet.role, view.active_from) {
-            (WalletRole::Sender, _) => (Role::Sender, None),
-            (WalletRole::Receiver, None) => (Role::Receiver, Some(OnChain::NotRegistered)),
-            (WalletRole::Receiver, Some(from)) if from <= now => (Role::Receiver, Some(OnChain::Active)),
-            (WalletRole::Receiver, Some(_)) => (Role::Receiver, Some(OnChain::Waiting)),
-        };
-        Self {
-            address: view.wallet.account.written().to_owned(),
-            role,
-            registered_at: view.wallet.registered_at.to_rfc3339(),
-            on_chain,
-            active_from: view.active_from.map(ChainTime::to_rfc3339),
-        }
-    }
-}
+use super::{Role, WalletBody, role};
+use crate::http::HttpState;
+use crate::http::caller::Writer;
+use crate::http::error::ApiError;
+use crate::http::json::{JsonBody, Object};
+use crate::http::shape::{self, Shape};
+use crate::model::{Account, ChainTime, Millis, Scope};
+use crate::preauth::{ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof};
 
 /// A wish to register a wallet.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -149,7 +81,7 @@ impl WalletRequest {
     fn into_wish(self, by_admin: bool) -> Result<RegisterWallet, ApiError> {
         let mut shape = Shape::of_body();
         let account = shape.read("address", Account::parse(&self.address));
-        let role = shape.read("role", WalletRole::parse(&self.role).ok_or(NO_ROLE));
+        let role = shape.read("role", role(&self.role));
         let proof = self.proof.map(|Object(proof)| {
             let nonce = proof.nonce.parse::<B256>().ok().filter(|_| proof.nonce.starts_with("0x"));
             let nonce =
@@ -224,112 +156,6 @@ pub fn not_proven(refusal: RegistrationRefusal) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, code, message).field(field)
 }
 
-/// Which wallets to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct WalletParameters {
-    /// Only those in this role.
-    #[param(value_type = Option<Role>)]
-    pub role: Option<String>,
-    /// How many at most, 1 to 100.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
-    pub limit: Option<String>,
-    /// The `nextCursor` of the page before.
-    pub cursor: Option<String>,
-}
-
-/// A page of wallets, in the order of their registration.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WalletPage {
-    pub data: Vec<WalletBody>,
-    /// Whether there is a next page.
-    pub has_more: bool,
-    /// For the next page; null on the last.
-    #[schema(required)]
-    pub next_cursor: Option<String>,
-}
-
-/// List wallets
-///
-/// Your registered wallets, in the order of their registration.
-#[utoipa::path(
-    get, path = "/wallets", operation_id = "listWallets", tag = "Wallets",
-    params(WalletParameters),
-    responses((status = 200, description = "A page", body = WalletPage)),
-)]
-pub async fn list(
-    Reader(caller): Reader,
-    State(state): State<HttpState>,
-    Parameters(parameters): Parameters<WalletParameters>,
-) -> Result<Json<WalletPage>, ApiError> {
-    let tenant = caller.tenant.id;
-    let mut shape = Shape::of_query();
-    let role = shape.read_optional("role", parameters.role.as_deref().map(role));
-    let limit = shape.read("limit", limit(parameters.limit.as_deref()));
-    let after = parameters.cursor.as_deref().map_or(Ok(0), |cursor| {
-        let last = cursor::decode(List::Wallets, tenant, cursor);
-        last.and_then(|last| last.parse::<i64>().ok()).ok_or(NO_CURSOR)
-    });
-    let after = shape.read("cursor", after);
-    let (Some(role), Some(limit), Some(after)) = (role, limit, after) else { return Err(shape.refused()) };
-
-    let mut page = state.preauths.wallets(&caller.tenant, role, after, limit + 1).await?;
-    let shown = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = page.len() > shown;
-    page.truncate(shown);
-    let last = page.last().filter(|_| has_more);
-    let next_cursor = last.map(|view| cursor::encode(List::Wallets, tenant, &view.wallet.id.to_string()));
-    let now = state.clock.now();
-    let data = page.iter().map(|view| WalletBody::new(view, now)).collect();
-    Ok(Json(WalletPage { data, has_more, next_cursor }))
-}
-
-/// Which registration to remove.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct RemovalParameters {
-    /// Only in this role. Default: in both.
-    #[param(value_type = Option<Role>)]
-    pub role: Option<String>,
-}
-
-/// Remove a wallet
-///
-/// Stops new preauthorizations with it. Open ones go on: they are settled, cancelled or expire as if nothing happened.
-#[utoipa::path(
-    delete, path = "/wallets/{address}", operation_id = "removeWallet", tag = "Wallets",
-    params(("address" = String, Path, description = "The wallet, in any spelling"), RemovalParameters),
-    responses((status = 204, description = "Removed")),
-)]
-pub async fn remove(
-    Writer(caller): Writer,
-    State(state): State<HttpState>,
-    Path(address): Path<String>,
-    Parameters(parameters): Parameters<RemovalParameters>,
-) -> Result<StatusCode, ApiError> {
-    let mut shape = Shape::of_query();
-    let account = shape.read("address", Account::parse(&address));
-    let role = shape.read_optional("role", parameters.role.as_deref().map(role));
-    let (Some(account), Some(role)) = (account, role) else { return Err(shape.refused()) };
-    if state.preauths.remove_wallet(&caller.tenant, account.address(), role).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(not_registered())
-    }
-}
-
-/// There is no such registration.
-pub fn not_registered() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "wallet_not_registered", "Wallet not registered").field("address")
-}
-
-fn role(text: &str) -> Result<WalletRole, &'static str> {
-    WalletRole::parse(text).ok_or(NO_ROLE)
-}
-
 #[cfg(test)]
 mod tests {
     use alloy::dyn_abi::TypedData;
@@ -338,32 +164,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::http::testing::{Answer, House};
-
-    struct Shop {
-        house: House,
-        key: String,
-    }
-
-    impl Shop {
-        async fn open(scopes: &[Scope]) -> Self {
-            let house = House::open().await;
-            let key = house.key(scopes).await;
-            Self { house, key }
-        }
-
-        async fn register(&self, body: Value) -> Answer {
-            self.house.post("/wallets", &body.to_string()).header("x-api-key", &self.key).send().await
-        }
-
-        async fn get(&self, path: &str) -> Answer {
-            self.house.get(path).header("x-api-key", &self.key).send().await
-        }
-
-        async fn remove(&self, path: &str) -> Answer {
-            self.house.request("DELETE", path, "").header("x-api-key", &self.key).send().await
-        }
-    }
+    use crate::http::testing::Answer;
+    use crate::http::wallets::tests::Shop;
 
     fn sign(wallet: &PrivateKeySigner, offer: &Answer) -> Value {
         let typed: TypedData = serde_json::from_value(offer.body["proof"]["typedData"].clone()).unwrap();
@@ -438,29 +240,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wallets_come_in_pages() {
-        let shop = Shop::open(&[Scope::Read, Scope::Write]).await;
-        let addresses: Vec<String> = (1..=3).map(|number| format!("0x{number:040x}")).collect();
-        for address in &addresses {
-            assert_eq!(shop.register(json!({"address": address, "role": "receiver"})).await.status, 201);
-        }
-        let first = shop.get("/wallets?limit=2").await.body;
-        let cursor = first["nextCursor"].as_str().unwrap();
-        let second = shop.get(&format!("/wallets?limit=2&cursor={cursor}")).await.body;
-        let shown = |page: &Value| -> Vec<String> {
-            page["data"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|one| one["address"].as_str().unwrap().to_owned())
-                .collect()
-        };
-        assert_eq!([shown(&first), shown(&second)].concat(), addresses);
-        assert_eq!((&first["hasMore"], &second["hasMore"]), (&json!(true), &json!(false)));
-        assert!(second["nextCursor"].is_null());
-    }
-
-    #[tokio::test]
     async fn every_malformed_field_is_named() {
         let shop = Shop::open(&[Scope::Read, Scope::Write]).await;
         let address = "0xaec528683845350e9bfc937e0f6c72bc999b5123";
@@ -501,22 +280,5 @@ mod tests {
             shop.remove(&format!("/wallets/{address}?role=x")).await.body["errors"][0]["field"],
             "role"
         );
-    }
-
-    #[test]
-    fn a_receivers_standing_follows_the_chains_clock() {
-        let view = |active_from| WalletView {
-            wallet: crate::store::wallets::Wallet {
-                id: 1,
-                account: Account::parse("0xaec528683845350e9bfc937e0f6c72bc999b5123").unwrap(),
-                role: WalletRole::Receiver,
-                registered_at: Millis(0),
-            },
-            active_from,
-        };
-        let standing = |active_from| WalletBody::new(&view(active_from), ChainTime(100)).on_chain;
-        assert_eq!(standing(None), Some(OnChain::NotRegistered));
-        assert_eq!(standing(Some(ChainTime(100))), Some(OnChain::Active));
-        assert_eq!(standing(Some(ChainTime(101))), Some(OnChain::Waiting));
     }
 }
