@@ -12,7 +12,7 @@ use super::refusals::{Verb, refused};
 use super::shape::Shape;
 use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
-use crate::model::{OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
 use crate::preauth::{Refusal, RegistrationRefusal};
 
 /// Adds to each operation the errors it can end with.
@@ -100,7 +100,7 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
     match operation_id {
         "createPreauthorization" => {
             let mut refusals = refusals_before_a_row();
-            refusals.push(Refusal::LockFailed("the allowance is too small".into()));
+            refusals.push(Refusal::LockFailed(CallFailure::InsufficientAllowance));
             (Verb::Create, refusals)
         }
         "offerTerms" => (Verb::Create, refusals_before_a_row()),
@@ -111,14 +111,14 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
                 Refusal::AmountTooPrecise { decimals: 6 },
                 Refusal::AmountTooLarge,
                 Refusal::InvalidSettleAt("it is past"),
-                Refusal::NotInitialized("the call would be reverted".into()),
+                Refusal::NotInitialized(CallFailure::Other("the token refused the transfer".into())),
                 Refusal::NotFound,
                 Refusal::Expired,
                 Refusal::InvalidState(PreauthStatus::Rejected),
                 Refusal::ExceedsHold,
                 Refusal::AmountNotPositive,
                 Refusal::Busy(OperationKind::Cancel),
-                Refusal::SettlementFailed("the token refused the transfer".into()),
+                Refusal::SettlementFailed(CallFailure::Other("the token refused the transfer".into())),
                 Refusal::NotReady("observer: the node did not answer".into()),
             ],
         ),
@@ -129,12 +129,12 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
         "cancelPreauthorization" => (
             Verb::Cancel,
             vec![
-                Refusal::NotInitialized("the call would be reverted".into()),
+                Refusal::NotInitialized(CallFailure::Other("the token refused the transfer".into())),
                 Refusal::NotFound,
                 Refusal::Expired,
                 Refusal::InvalidState(PreauthStatus::Settled),
                 Refusal::Busy(OperationKind::Settle),
-                Refusal::CancellationFailed("the call was reverted".into()),
+                Refusal::CancellationFailed(CallFailure::Other("the token refused the transfer".into())),
                 Refusal::NotReady("observer: the node did not answer".into()),
             ],
         ),

@@ -104,13 +104,13 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
         }
         Refusal::NotInitialized(why) => {
             let message = "Errors occurred while initializing transaction on chain";
-            error(BAD_REQUEST, "not_initialized", message).detail(why)
+            error(BAD_REQUEST, "not_initialized", message).detail(&why.to_string())
         }
         Refusal::SettlementFailed(why) => {
-            error(INTERNAL, "settlement_failed", "Settlement failed").detail(why)
+            error(INTERNAL, "settlement_failed", "Settlement failed").detail(&why.to_string())
         }
         Refusal::CancellationFailed(why) => {
-            error(INTERNAL, "cancellation_failed", "Cancellation failed").detail(why)
+            error(INTERNAL, "cancellation_failed", "Cancellation failed").detail(&why.to_string())
         }
         Refusal::NothingScheduled => error(CONFLICT, "nothing_scheduled", "No settlement is scheduled"),
     }
@@ -124,12 +124,12 @@ fn error(status: StatusCode, code: &'static str, message: impl Into<String>) -> 
 
 /// The row exists and is REJECTED. "Failed to check preapproval" would say that the invoice id is still free, so what
 /// is no lack of allowance or balance has a message of its own.
-fn lock_failed(why: &str) -> ApiError {
-    let lacks = [CallFailure::InsufficientAllowance, CallFailure::InsufficientBalance]
-        .iter()
-        .any(|failure| why.contains(&failure.to_string()));
-    let message = if lacks { INSUFFICIENT_ALLOWANCE } else { "Preauthorization failed" };
-    ApiError::new(INTERNAL, "lock_failed", message).detail(why)
+fn lock_failed(failure: &CallFailure) -> ApiError {
+    let message = match failure {
+        CallFailure::InsufficientAllowance | CallFailure::InsufficientBalance => INSUFFICIENT_ALLOWANCE,
+        _ => "Preauthorization failed",
+    };
+    error(INTERNAL, "lock_failed", message).detail(&failure.to_string())
 }
 
 #[cfg(test)]
@@ -213,18 +213,23 @@ mod tests {
             (Refusal::PreapprovalUnknown, 500, "Failed to check preapproval", "preapproval_unknown"),
             (Refusal::NotReady("starting".into()), 503, "Service not ready", "not_ready"),
             (
-                Refusal::LockFailed("the allowance is too small".into()),
+                Refusal::LockFailed(CallFailure::InsufficientAllowance),
                 500,
                 "Insufficient Allowance",
                 "lock_failed",
             ),
             (
-                Refusal::LockFailed("the balance is too small".into()),
+                Refusal::LockFailed(CallFailure::InsufficientBalance),
                 500,
                 "Insufficient Allowance",
                 "lock_failed",
             ),
-            (Refusal::LockFailed("reverted".into()), 500, "Preauthorization failed", "lock_failed"),
+            (
+                Refusal::LockFailed(CallFailure::ReceiverNotRegistered),
+                500,
+                "Preauthorization failed",
+                "lock_failed",
+            ),
         ];
         for (refusal, status, message, code) in cases {
             assert_eq!(seen(Verb::Create, &refusal), (status, message.to_owned(), code), "{refusal:?}");
@@ -250,12 +255,17 @@ mod tests {
                 "operation_pending",
             ),
             (
-                Refusal::NotInitialized("no gas".into()),
+                Refusal::NotInitialized(CallFailure::Other("no".into())),
                 400,
                 "Errors occurred while initializing transaction on chain",
                 "not_initialized",
             ),
-            (Refusal::SettlementFailed("reverted".into()), 500, "Settlement failed", "settlement_failed"),
+            (
+                Refusal::SettlementFailed(CallFailure::Other("no".into())),
+                500,
+                "Settlement failed",
+                "settlement_failed",
+            ),
             (Refusal::NothingScheduled, 409, "No settlement is scheduled", "nothing_scheduled"),
         ];
         for (refusal, status, message, code) in cases {
@@ -269,7 +279,7 @@ mod tests {
 
     #[test]
     fn cancellations_are_refused_in_their_own_words() {
-        let failed = Refusal::CancellationFailed("reverted".into());
+        let failed = Refusal::CancellationFailed(CallFailure::Other("no".into()));
         assert_eq!(seen(Verb::Cancel, &failed), (500, "Cancellation failed".into(), "cancellation_failed"));
         let state = Refusal::InvalidState(PreauthStatus::Settled);
         assert_eq!(

@@ -239,7 +239,7 @@ impl From<&Snapshot> for Preauthorization {
             pending_operation: snapshot.pending_operation.map(Into::into),
             scheduled_settlement: preauth.schedule.map(Into::into),
             refund_claimable: preauth.deferred_refund.map(tokens),
-            failure: preauth.failure.clone(),
+            failure: preauth.failure.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::preauth::Wait;
 
 /// Withdraw a scheduled settlement
 ///
-/// The preauthorization stays `AUTHORIZED`, and is neither settled nor cancelled by this. 409 `No settlement is
-/// scheduled` when there is nothing to withdraw, and when its time has come and it is under way.
+/// The preauthorization stays `AUTHORIZED`, and is neither settled nor cancelled by this. 409 when nothing is scheduled,
+/// and when its time has come and the settlement is under way.
 #[utoipa::path(
     delete, path = "/onchain-preauth/{invoiceId}/settle", operation_id = "withdrawScheduledSettlement",
     tag = "Preauthorizations",
