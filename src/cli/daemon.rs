@@ -3,22 +3,30 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, wall_now};
+use crate::http::{DevPowers, HttpState, router};
 use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{PreauthSettings, Preauths, Sweeper};
 use crate::store::{Store, StoreError, instance};
 
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
+
+/// Bounds of histograms that count.
+const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 800.0];
+/// Bounds of histograms of seconds.
+const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
 /// Everything a daemon needs to know, checked.
 #[derive(Debug, Clone)]
@@ -101,13 +109,26 @@ impl Daemon {
             operator: first_operator,
             request_timeout: config.request_timeout,
         };
+        let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
-            Preauths::new(store.clone(), chain.clone(), clock.clone(), signals, standing.clone(), settings);
-        let _ = preauths;
+            Preauths::new(store.clone(), chain, clock.clone(), signals, standing.clone(), settings);
+        let state = HttpState {
+            preauths,
+            store: store.clone(),
+            standing,
+            clock,
+            chain_id: config.chain_id,
+            escrow: config.escrow,
+            metrics: metrics_handle(),
+            dev,
+        };
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
+        let serving =
+            axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        tasks.spawn(async move { serving.await.context("serving HTTP") });
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
         Ok(Self { address, store, stop, tasks, _lock: lock })
     }
@@ -128,6 +149,26 @@ impl Daemon {
         while self.tasks.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
+
+/// The recorder of the process; daemons in one process share it.
+fn metrics_handle() -> Option<PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            // With bounds a histogram has a fixed size; without them it grows until it is read.
+            let counts = |name: &str| Matcher::Full(name.to_owned());
+            PrometheusBuilder::new()
+                .set_buckets(&SECONDS)
+                .and_then(|builder| builder.set_buckets_for_metric(counts("preauthd_batch_items"), &COUNTS))
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(counts("preauthd_store_changes_per_commit"), &COUNTS)
+                })
+                .and_then(PrometheusBuilder::install_recorder)
+                .map_err(|error| tracing::warn!(%error, "there will be no metrics"))
+                .ok()
+        })
+        .clone()
 }
 
 /// One daemon per database: two would send each other's work twice.
