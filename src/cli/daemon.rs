@@ -1,6 +1,7 @@
 //! Puts the rooms together: what `serve` and `dev` run.
 
 use std::fs::File;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -11,7 +12,7 @@ use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, wall_now};
@@ -23,6 +24,8 @@ use crate::store::{Store, StoreError, instance};
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
 
+/// How long requests that wait for the chain may hold up the end.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Bounds of histograms that count.
 const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 800.0];
 /// Bounds of histograms of seconds.
@@ -52,8 +55,12 @@ pub struct Daemon {
     /// Where the API listens; the port is the real one where 0 was asked for.
     pub address: SocketAddr,
     store: Store,
+    /// Ends the acceptance of requests.
+    close_door: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    /// Ends the workers.
     stop: CancellationToken,
-    tasks: JoinSet<anyhow::Result<()>>,
+    workers: JoinSet<()>,
     _lock: File,
 }
 
@@ -86,7 +93,7 @@ impl Daemon {
         let clock = observer.clock();
 
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let mut workers = JoinSet::new();
         let desk = Desk::new(store.clone());
         for signer in &config.operators {
             let lane = Lane::new(
@@ -99,10 +106,10 @@ impl Daemon {
                 desk.clone(),
                 config.lane.clone(),
             );
-            tasks.spawn(lane.run(stop.clone()).map(Ok));
+            workers.spawn(lane.run(stop.clone()));
         }
-        tasks.spawn(observer.run(stop.clone()).map(Ok));
-        tasks.spawn(Sweeper::new(store.clone(), clock.clone(), signals.clone()).run(stop.clone()).map(Ok));
+        workers.spawn(observer.run(stop.clone()));
+        workers.spawn(Sweeper::new(store.clone(), clock.clone(), signals.clone()).run(stop.clone()));
 
         let settings = PreauthSettings {
             escrow: config.escrow,
@@ -126,27 +133,38 @@ impl Daemon {
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
+        let close_door = CancellationToken::new();
         let serving =
-            axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
-        tasks.spawn(async move { serving.await.context("serving HTTP") });
+            axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
+        let serving = tokio::spawn(serving.into_future());
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
-        Ok(Self { address, store, stop, tasks, _lock: lock })
+        Ok(Self { address, store, close_door, serving, stop, workers, _lock: lock })
     }
 
     /// Resolves when a part of the daemon has come to an end by itself: a fault.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match self.tasks.join_next().await {
-            Some(Ok(Err(error))) => error,
-            Some(Err(error)) => anyhow::Error::new(error).context("a part of the daemon died"),
-            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the daemon ended"),
+        tokio::select! {
+            served = &mut self.serving => match served {
+                Ok(Ok(())) => anyhow::anyhow!("the API stopped serving"),
+                Ok(Err(error)) => anyhow::Error::new(error).context("serving HTTP"),
+                Err(error) => anyhow::Error::new(error).context("the API died"),
+            },
+            worker = self.workers.join_next() => match worker {
+                Some(Err(error)) => anyhow::Error::new(error).context("a worker died"),
+                _ => anyhow::anyhow!("a worker ended"),
+            },
         }
     }
 
-    /// Stops accepting, finishes what is being written, closes the database. What is in flight on chain is found again
-    /// at the next start.
+    /// Stops accepting, lets requests that wait be answered while the workers still run, then stops those and closes
+    /// the database. What is in flight on chain is found again at the next start.
     pub async fn stop(mut self) {
+        self.close_door.cancel();
+        if tokio::time::timeout(FAREWELL, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+        while self.workers.join_next().await.is_some() {}
         self.store.close().await;
     }
 }
