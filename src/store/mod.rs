@@ -116,6 +116,11 @@ impl Store {
         self.writer.write(change).await
     }
 
+    /// Resolves when nothing can be written any more: the store was closed, or its writer died.
+    pub async fn ended(&self) {
+        self.writer.ended().await;
+    }
+
     /// Commits what has gathered, then closes every connection.
     pub async fn close(&self) {
         self.writer.stop().await;
