@@ -133,7 +133,7 @@ impl Chain {
 
     /// Signs and sends steps of several signers, each signer's in order, without waiting; answers their hashes in order.
     /// No gas is estimated, because a step may need what an earlier one does.
-    pub(crate) async fn send_steps(
+    pub(super) async fn send_steps(
         &self,
         steps: Vec<(&PrivateKeySigner, Step)>,
         gas: u64,
@@ -173,7 +173,7 @@ impl Chain {
     ///
     /// # Errors
     /// [`ChainError::Unusable`] when it failed, or was not mined for ten minutes.
-    pub(crate) async fn mined(&self, transaction: B256) -> Result<Mined, ChainError> {
+    async fn mined(&self, transaction: B256) -> Result<Mined, ChainError> {
         let polled = async {
             loop {
                 if let Some(mined) = self.mined_now(transaction).await? {
@@ -190,7 +190,7 @@ impl Chain {
     }
 
     /// How a transaction was mined; `None`: not yet.
-    pub(crate) async fn mined_now(&self, transaction: B256) -> Result<Option<Mined>, ChainError> {
+    pub(super) async fn mined_now(&self, transaction: B256) -> Result<Option<Mined>, ChainError> {
         let Some(receipt) = self.provider.get_transaction_receipt(transaction).await? else {
             return Ok(None);
         };

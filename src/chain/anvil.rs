@@ -1,12 +1,19 @@
 //! What only anvil can do: a chain for development obeys.
 
+use std::time::Duration;
+
 use alloy::primitives::{Address, U256};
 use alloy::providers::Provider;
+use alloy::signers::local::PrivateKeySigner;
+use futures::future::try_join_all;
 
-use super::{Chain, ChainError};
+use super::{Chain, ChainError, Mined, Step};
 
 /// Native coins of an account that has to pay for gas: 10,000.
 const FUNDS: u128 = 10_000 * 1_000_000_000_000_000_000;
+/// How often a block is mined for steps that are not in one yet.
+const MINING_TRIES: usize = 200;
+const MINING_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Chain {
     /// Whether the node is anvil. Keys that everyone knows are used on no other.
@@ -15,7 +22,7 @@ impl Chain {
     }
 
     /// Mines a block, whatever the node's mining mode.
-    pub(crate) async fn mine_block(&self) -> Result<(), ChainError> {
+    async fn mine_block(&self) -> Result<(), ChainError> {
         let _: serde_json::Value = self.provider.client().request_noparams("evm_mine").await?;
         Ok(())
     }
@@ -25,5 +32,24 @@ impl Chain {
         let _: serde_json::Value =
             self.provider.client().request("anvil_setBalance", (account, U256::from(FUNDS))).await?;
         Ok(())
+    }
+
+    /// Performs steps of several signers, each signer's in order, and returns once all are mined: the first step's
+    /// receipt first. Whatever the node's mining mode, none is left lying: anvil may strand some of many.
+    pub(crate) async fn perform(
+        &self,
+        steps: Vec<(&PrivateKeySigner, Step)>,
+        gas: u64,
+    ) -> Result<Vec<Mined>, ChainError> {
+        let hashes = self.send_steps(steps, gas).await?;
+        for _ in 0..MINING_TRIES {
+            self.mine_block().await?;
+            let mined = try_join_all(hashes.iter().map(|hash| self.mined_now(*hash))).await?;
+            if let Some(all) = mined.into_iter().collect() {
+                return Ok(all);
+            }
+            tokio::time::sleep(MINING_INTERVAL).await;
+        }
+        Err(ChainError::Unusable("the node does not mine what it is sent".into()))
     }
 }
