@@ -10,10 +10,10 @@ use crate::config::{KeySource, PasswordSource};
 
 #[derive(Args)]
 #[command(next_help_heading = "The key that signs")]
-#[group(id = "signing_key", required = true, multiple = true)]
+#[group(skip)]
 pub(super) struct KeyFlags {
     /// An encrypted keystore file
-    #[arg(long, value_name = "FILE", conflicts_with = "key_env")]
+    #[arg(long, value_name = "FILE", required_unless_present = "key_env", conflicts_with = "key_env")]
     keystore: Option<PathBuf>,
     /// The environment variable that holds the keystore's password
     #[arg(long, value_name = "VARIABLE", requires = "keystore", conflicts_with = "password_file")]

@@ -57,7 +57,7 @@ Try it out:
   preauthd dev
 
 Bring it to a chain:
-  cp preauthd.example.toml preauthd.toml             # say where the node is, and which operator keys to use
+  cp preauthd.example.toml preauthd.toml      # then name your node and your operator keys
   preauthd deploy --keystore admin.json --password-env ADMIN_PASSWORD
   preauthd token add 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48
   preauthd tenant create shop --tip-bps 2000
@@ -66,8 +66,8 @@ Bring it to a chain:
   preauthd wallet allow 0xRECEIVER --keystore admin.json --password-env ADMIN_PASSWORD
   preauthd serve
 
-The configuration is ./preauthd.toml with the environment (PREAUTHD_LISTEN=…) laid over it; preauthd.example.toml
-explains every key. `preauthd <command> --help` explains a command.";
+The configuration is ./preauthd.toml with the environment (PREAUTHD_LISTEN=…) laid over it;
+preauthd.example.toml explains every key. `preauthd <command> --help` explains a command.";
 
 #[derive(Parser)]
 #[command(
@@ -83,10 +83,17 @@ explains every key. `preauthd <command> --help` explains a command.";
 )]
 struct CommandLine {
     /// The configuration file [default: ./preauthd.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "PREAUTHD_CONFIG", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        display_order = 900,
+        value_name = "FILE",
+        env = "PREAUTHD_CONFIG",
+        hide_env = true
+    )]
     config: Option<PathBuf>,
     /// Answer in JSON, for scripts
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -95,6 +102,11 @@ struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     Dev(dev::Dev),
+    /// The daemon, as configured
+    ///
+    /// Refuses to start where the configuration is wrong, the node is on another chain, or the code at the escrow's address
+    /// is not the escrow. Ends in order at SIGINT and SIGTERM; what is in flight on chain is found again at the next start.
+    /// RUST_LOG chooses what is logged: RUST_LOG=preauthd=debug.
     Serve,
     Deploy(deploy::Deploy),
     #[command(subcommand)]

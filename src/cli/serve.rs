@@ -1,5 +1,7 @@
 //! `preauthd serve`: the daemon, as configured.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
@@ -38,7 +40,10 @@ pub(super) async fn run_until(mut daemon: Daemon, signal: &mut StopSignal) -> an
 /// Starts logging to the standard error output; RUST_LOG overrules `default`.
 pub(super) fn start_log(format: LogFormat, default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // Fails only where a log was started before.
     let _ = match format {
         LogFormat::Pretty => builder.try_init(),

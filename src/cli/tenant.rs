@@ -35,6 +35,7 @@ pub(super) enum Tenant {
     List,
     /// Change a tenant
     Set {
+        /// The tenant's name
         name: String,
         #[command(flatten)]
         settings: Settings,

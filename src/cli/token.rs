@@ -34,11 +34,13 @@ pub(super) enum Token {
     List,
     /// Let an admitted token be used again
     Activate {
+        /// The token's contract
         #[arg(value_parser = address)]
         token: Address,
     },
     /// Stop new preauthorizations with a token; open ones go on
     Deactivate {
+        /// The token's contract
         #[arg(value_parser = address)]
         token: Address,
     },
@@ -46,6 +48,7 @@ pub(super) enum Token {
 
 #[derive(Args)]
 pub(super) struct Add {
+    /// The token's contract
     #[arg(value_parser = account)]
     token: Account,
     /// An account with a balance of the token, for the simulation to start from

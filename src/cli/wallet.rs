@@ -40,6 +40,7 @@ pub(super) enum Wallet {
     Remove {
         /// The tenant's name
         tenant: String,
+        /// The wallet
         #[arg(value_parser = address)]
         address: Address,
         /// Only in this role
@@ -56,14 +57,17 @@ pub(super) enum Wallet {
 pub(super) struct Register {
     /// The tenant's name
     tenant: String,
+    /// The wallet
     #[arg(value_parser = account)]
     address: Account,
+    /// What it does in a preauthorization
     #[arg(long)]
     role: Role,
 }
 
 #[derive(Args)]
 pub(super) struct OnChain {
+    /// The receiver's address
     #[arg(value_parser = address)]
     receiver: Address,
     #[command(flatten)]

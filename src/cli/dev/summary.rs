@@ -1,7 +1,6 @@
 //! What `dev` prints when it is ready: who is who, and a curl for each endpoint that works when pasted.
 
 use alloy::primitives::Address;
-use serde_json::{Value, json};
 
 use super::cast::KnownWallet;
 use super::saved::Ready;
@@ -22,14 +21,12 @@ pub(super) fn of(ready: &Ready) -> String {
     let admin_curls = Curls { url: &ready.url, key: &saved.admin_key };
     let sender = saved.senders.first().map(|wallet| wallet.address).unwrap_or_default();
     let receiver = saved.receivers.first().map(|wallet| wallet.address).unwrap_or_default();
+    // Written by hand, so that the invoice comes first.
     let creation = |invoice: &str| {
-        json!({
-            "invoiceId": invoice,
-            "sender": sender,
-            "receiver": receiver,
-            "amount": "150.75",
-            "contractAddress": saved.token.address,
-        })
+        format!(
+            r#"{{"invoiceId":"{invoice}","sender":"{sender}","receiver":"{receiver}","amount":"150.75","contractAddress":"{}"}}"#,
+            saved.token.address
+        )
     };
     let settle_at = now.saturating_add(SCHEDULE_MILLIS).to_rfc3339();
     let at = |invoice: &str, what: &str| format!("/onchain-preauth/{invoice}{what}");
@@ -38,22 +35,22 @@ pub(super) fn of(ready: &Ready) -> String {
         heading("Lock 150.75 of a payer's tokens, look at it, settle 120.50 of it (the rest goes back):"),
         curls.post("/onchain-preauth", &creation(&first)),
         curls.get(&at(&first, "")),
-        curls.post(&at(&first, "/settle"), &json!({ "amount": "120.50" })),
+        curls.post(&at(&first, "/settle"), r#"{"amount":"120.50"}"#),
         heading("Lock another, settle it later, think better of it, cancel it:"),
         curls.post("/onchain-preauth", &creation(&second)),
-        curls.post(&at(&second, "/settle"), &json!({ "amount": "100", "settleAt": settle_at })),
+        curls.post(&at(&second, "/settle"), &format!(r#"{{"amount":"100","settleAt":"{settle_at}"}}"#)),
         curls.delete(&at(&second, "/settle")),
-        curls.post(&at(&second, "/cancel"), &json!({})),
+        curls.post(&at(&second, "/cancel"), "{}"),
         heading("List them; ask for terms that a payer can sign:"),
         curls.get("/onchain-preauth?limit=20"),
         curls.post("/preauth-terms", &creation(&format!("INV-{number}-3"))),
         heading("Wallets and tokens (with the admin key, a wallet needs no proof):"),
         curls.get("/wallets"),
         curls.get("/tokens"),
-        admin_curls.post("/wallets", &json!({ "address": NEW_RECEIVER, "role": "receiver" })),
+        admin_curls.post("/wallets", &format!(r#"{{"address":"{NEW_RECEIVER}","role":"receiver"}}"#)),
         admin_curls.delete(&format!("/wallets/{NEW_RECEIVER}")),
         heading("Move the chain's clock by two days: what is open then expires:"),
-        curls.post("/dev/advance", &json!({ "seconds": 172_800 })),
+        curls.post("/dev/advance", r#"{"seconds":172800}"#),
         heading("Health, metrics, the API's description:"),
         format!("curl {}/health/live", ready.url),
         format!("curl {}/health/ready", ready.url),
@@ -61,7 +58,7 @@ pub(super) fn of(ready: &Ready) -> String {
         format!("curl {}/openapi.json", ready.url),
         format!("curl {}/docs", ready.url),
     ];
-    format!("\n{}\n{}\n\n{}", paragraphs.join("\n"), who_is_who(ready), closing(ready))
+    format!("{}\n{}\n\n{}", who_is_who(ready), paragraphs.join("\n"), closing(ready))
 }
 
 struct Curls<'a> {
@@ -78,7 +75,7 @@ impl Curls<'_> {
         format!("curl -X DELETE -H 'x-api-key: {}' '{}{path}'", self.key, self.url)
     }
 
-    fn post(&self, path: &str, body: &Value) -> String {
+    fn post(&self, path: &str, body: &str) -> String {
         format!(
             "curl -H 'x-api-key: {}' -H 'content-type: application/json' '{}{path}' \\\n     -d '{body}'",
             self.key, self.url
