@@ -212,7 +212,9 @@ impl Chain {
         match self.provider.estimate_gas(request.with_from(from)).await {
             Ok(gas) => Ok(gas + gas / 5),
             Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
-                Some(data) => Err(ChainError::Unusable(format!("refused: {:?}", decode_failure(&data)))),
+                Some(data) => {
+                    Err(ChainError::Unusable(format!("the chain would refuse it: {}", decode_failure(&data))))
+                }
                 None => Err(error.into()),
             },
         }

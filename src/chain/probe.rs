@@ -146,20 +146,28 @@ fn judge(calls: &[&SimCallResult], amount: U256) -> TransferProbe {
     let [approve, pull, pulled, left, pay, paid] = calls else {
         return TransferProbe::Untried("the node's simulation answered for another number of calls".into());
     };
-    for (what, result) in [("approve", approve), ("transferFrom", pull), ("transfer", pay)] {
-        let agreed = result.return_data.is_empty() || bool::abi_decode(&result.return_data).unwrap_or(false);
-        if !result.status || !agreed {
-            return TransferProbe::Other(format!("{what} did not succeed"));
-        }
-    }
+    let agreed = |result: &SimCallResult| {
+        let answer = &result.return_data;
+        result.status && (answer.is_empty() || bool::abi_decode(answer).unwrap_or(false))
+    };
     let balance = |result: &SimCallResult| U256::abi_decode(&result.return_data).ok();
-    if balance(pulled) != Some(amount) || balance(paid) != Some(amount) {
-        return TransferProbe::Other(
-            "another amount than was sent arrived (a fee on transfer, or rebasing)".into(),
-        );
-    }
-    if balance(left) != Some(U256::ZERO) {
-        return TransferProbe::Other("another amount than was sent left the payer".into());
+    // In the order of the calls: what fails first explains what fails after it.
+    let expectations = [
+        (agreed(approve), "approve did not succeed"),
+        (agreed(pull), "transferFrom did not succeed"),
+        (
+            balance(pulled) == Some(amount),
+            "another amount than was sent arrived (a fee on transfer, or rebasing)",
+        ),
+        (balance(left) == Some(U256::ZERO), "another amount than was sent left the payer"),
+        (agreed(pay), "transfer did not succeed"),
+        (
+            balance(paid) == Some(amount),
+            "another amount than was sent arrived (a fee on transfer, or rebasing)",
+        ),
+    ];
+    if let Some((_, why)) = expectations.into_iter().find(|(is_met, _)| !is_met) {
+        return TransferProbe::Other(why.to_owned());
     }
     TransferProbe::Exact
 }

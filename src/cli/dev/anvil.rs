@@ -74,9 +74,14 @@ impl Anvil {
         let _ = (&mut self.output).await;
     }
 
+    /// What the system closes when this process is killed.
+    pub fn cut(&mut self) -> Option<ChildStdin> {
+        self.lifeline.take()
+    }
+
     /// Ends it, and returns once it is gone.
     pub async fn stop(mut self) {
-        drop(self.lifeline.take());
+        drop(self.cut());
         let _ = tokio::time::timeout(STOP_PATIENCE, self.watchdog.wait()).await;
     }
 }
@@ -93,7 +98,7 @@ async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<
         }
         last.push_back(line);
     }
-    bail!("it ended and said:\n{}", Vec::from(last).join("\n"))
+    bail!("it ended, and its last words were: {}", Vec::from(last).join("\n").trim())
 }
 
 /// Where anvil is: the variable, npm's folders, the PATH.

@@ -8,6 +8,8 @@ mod cast;
 mod saved;
 mod stage;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
