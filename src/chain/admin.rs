@@ -22,7 +22,7 @@ const MIN_TIP: u128 = 100_000_000;
 /// How long a transaction may take to be mined before its command gives up waiting.
 const MINING_PATIENCE: Duration = Duration::from_secs(600);
 /// How often a receipt is asked for.
-const RECEIPT_INTERVAL: Duration = Duration::from_millis(200);
+const RECEIPT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A transaction to be sent.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@
 //! fails because of one.
 
 mod admin;
-mod anvil;
 mod bindings;
 mod clock;
 mod code;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::surroundings::{Surroundings, change, tenant};
 use crate::chain::wall_now;
+use crate::http::api_key;
 use crate::model::{self, TenantId};
 use crate::store::{Store, StoreError, api_keys};
 
@@ -103,7 +104,7 @@ pub(super) async fn store_new_key(
     tenant: TenantId,
     scopes: Vec<model::Scope>,
 ) -> Result<SecretString, StoreError> {
-    let key = generate();
+    let key = api_key::generate();
     let (prefix, hash) = (key.prefix, key.hash);
     change(store, move |tx| {
         async move { api_keys::insert(tx, tenant, &prefix, &hash, &scopes, wall_now()).await }.boxed()
@@ -151,22 +152,4 @@ async fn revoke(around: &Surroundings, name: &str, prefix: String) -> anyhow::Re
     around
         .output
         .done(&format!("key {prefix} of {name} is revoked"), &json!({ "prefix": prefix, "revoked": revoked }))
-}
-
-// replaced by http::api_key when merged
-struct NewApiKey {
-    secret: SecretString,
-    prefix: String,
-    hash: [u8; 32],
-}
-
-// replaced by http::api_key when merged
-fn generate() -> NewApiKey {
-    use sha2::{Digest, Sha256};
-    let name: [u8; 4] = rand::random();
-    let secret: [u8; 32] = rand::random();
-    let prefix = format!("pak_{}", alloy::hex::encode(name));
-    let key = format!("{prefix}_{}", alloy::hex::encode(secret));
-    let hash = Sha256::digest(key.as_bytes()).into();
-    NewApiKey { secret: key.into(), prefix, hash }
 }
