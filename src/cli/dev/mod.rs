@@ -124,7 +124,7 @@ impl Dev {
         if let Some(file) = &self.ready_file {
             ready.write(file)?;
         }
-        say(&summary::of(&ready));
+        say(&summary::of(&ready, chain.head().await?.timestamp));
         Ok(Running { daemon, _lock: lock })
     }
 

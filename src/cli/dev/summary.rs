@@ -5,17 +5,18 @@ use alloy::primitives::Address;
 use super::cast::KnownWallet;
 use super::saved::Ready;
 use crate::chain::wall_now;
+use crate::model::ChainTime;
 
-/// When the scheduled settlement of the example is due: in 12 hours.
-const SCHEDULE_MILLIS: i64 = 12 * 60 * 60 * 1_000;
+/// When the scheduled settlement of the example is due, in seconds from now: 12 hours.
+const SCHEDULE_SECONDS: u64 = 12 * 60 * 60;
 /// An address that nobody has, to be registered as a receiver.
 const NEW_RECEIVER: Address = Address::repeat_byte(0x77);
 
-pub(super) fn of(ready: &Ready) -> String {
+/// The summary, at a time of the chain (its clock may have been moved far ahead).
+pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
     let saved = &ready.saved;
-    let now = wall_now();
     // An invoice id is used once, ever; a data folder that is gone on with knows those of the runs before.
-    let number = now.0 / 1_000;
+    let number = wall_now().0 / 1_000;
     let (first, second) = (format!("INV-{number}-1"), format!("INV-{number}-2"));
     let curls = Curls { url: &ready.url, key: &saved.api_key };
     let admin_curls = Curls { url: &ready.url, key: &saved.admin_key };
@@ -28,7 +29,7 @@ pub(super) fn of(ready: &Ready) -> String {
             saved.token.address
         )
     };
-    let settle_at = now.saturating_add(SCHEDULE_MILLIS).to_rfc3339();
+    let settle_at = now.saturating_add(SCHEDULE_SECONDS).to_rfc3339();
     let at = |invoice: &str, what: &str| format!("/onchain-preauth/{invoice}{what}");
 
     let paragraphs = [
