@@ -20,7 +20,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "data_dir",
     "listen",
     "rpc_url",
@@ -33,6 +33,7 @@ const KEYS: [&str; 17] = [
     "poll_interval_ms",
     "replace_after_s",
     "max_fee_gwei",
+    "max_transaction_fee_gwei",
     "min_tip_gwei",
     "max_batch_gas",
     "max_batch_items",
@@ -105,6 +106,7 @@ impl Reader {
                 .map_or(default.replace_after, Duration::from_secs),
             max_fee_cap,
             min_tip: self.gwei("min_tip_gwei").unwrap_or(default.min_tip),
+            max_transaction_fee: self.gwei("max_transaction_fee_gwei").unwrap_or(default.max_transaction_fee),
             max_batch_gas: self
                 .whole("max_batch_gas", 1_000_000..=TRANSACTION_GAS_CAP)
                 .unwrap_or(default.max_batch_gas),
