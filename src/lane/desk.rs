@@ -64,7 +64,7 @@ impl Desk {
     ) -> Result<Vec<Vec<DueOperation>>, StoreError> {
         let limit = u32::try_from(items + book.taken.len()).unwrap_or(u32::MAX);
         let mut reader = self.store.read().await?;
-        let by_age = if book.picks % PICKS_BY_AGE == 0 {
+        let by_age = if book.picks.is_multiple_of(PICKS_BY_AGE) {
             operations::escrow_of_oldest_due(&mut reader, now).await?
         } else {
             None

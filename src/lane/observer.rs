@@ -51,6 +51,13 @@ enum Step {
     AtHead,
 }
 
+/// What matters in one of many blocks that are taken in at once.
+#[derive(Default)]
+struct BlockContents {
+    logs: Vec<EscrowLog>,
+    mined: Vec<(OpenBatch, Receipt)>,
+}
+
 /// Follows one chain.
 pub struct Observer {
     store: Store,
@@ -202,9 +209,9 @@ impl Observer {
             return self.go_back(tip, head).await;
         }
         let (escrows, open) = self.interests().await?;
-        let mut by_block: BTreeMap<u64, (Vec<EscrowLog>, Vec<(OpenBatch, Receipt)>)> = BTreeMap::new();
+        let mut by_block: BTreeMap<u64, BlockContents> = BTreeMap::new();
         for (number, log) in self.chain.logs_of_range(&escrows, tip.number + 1, last).await? {
-            by_block.entry(number).or_default().0.push(log);
+            by_block.entry(number).or_default().logs.push(log);
         }
         for batch in open {
             for attempt in &batch.attempts {
@@ -212,13 +219,13 @@ impl Observer {
                 if let Some(receipt) =
                     receipt.filter(|receipt| receipt.block > tip.number && receipt.block <= last)
                 {
-                    by_block.entry(receipt.block).or_default().1.push((batch.clone(), receipt));
+                    by_block.entry(receipt.block).or_default().mined.push((batch.clone(), receipt));
                     break;
                 }
             }
         }
         by_block.entry(last).or_default();
-        for (number, (logs, receipts)) in by_block {
+        for (number, BlockContents { logs, mined: receipts }) in by_block {
             let header = block_at(&self.chain, number).await?.header;
             let mut mined = Vec::with_capacity(receipts.len());
             for (batch, receipt) in receipts {

@@ -66,7 +66,7 @@ impl Preauths {
         let key = self.write_down(new, judged).await?;
         self.inner.signals.work_arrived();
         match wait {
-            Wait::ForOutcome => self.follow(key, |snapshot| Self::locked(snapshot)).await,
+            Wait::ForOutcome => self.follow(key, Self::locked).await,
             Wait::No => Ok(Ending::Accepted(Box::new(self.snapshot(key).await?))),
         }
     }
