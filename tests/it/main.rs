@@ -5,3 +5,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod harness;
+
+mod access;
+mod bad_input;
+mod consent;
+mod crash;
+mod expiry;
+mod house;
+mod lifecycle;
+mod listing;
+mod pending;
+mod races;
+mod refusals;
+mod reorg;
+mod schedule;
+mod settlement_refusals;
+mod stuck;
+mod tips;
+mod wallets;

@@ -9,7 +9,7 @@ use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{Filter, TransactionReceipt, TransactionRequest};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEventInterface};
-use preauthd::chain::PreauthEscrow;
+use preauthd::chain::{MoodyToken, PreauthEscrow};
 use preauthd::chain::PreauthEscrow::PreauthEscrowEvents;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -90,14 +90,20 @@ impl Eyes {
         self.balance(self.escrow).await
     }
 
-    /// `None`, `Open`, `Settled`, `Cancelled` or `Expired`, as the contract counts them: 0 to 4.
-    pub async fn status_of(&self, preauth_id: B256) -> u8 {
-        PreauthEscrow::new(self.escrow, &self.provider).statusOf(preauth_id).call().await.expect("a status")
+    /// What the contract says of a preauth, in the API's words; `NONE` where it never heard of it.
+    pub async fn status_of(&self, preauth_id: B256) -> &'static str {
+        let escrow = PreauthEscrow::new(self.escrow, &self.provider);
+        let status = escrow.statusOf(preauth_id).call().await.expect("a status");
+        ["NONE", "AUTHORIZED", "SETTLED", "CANCELLED", "EXPIRED"][usize::from(status)]
     }
 
     /// Every log of the escrow, oldest first.
     pub async fn logs(&self) -> Vec<Seen> {
-        let filter = Filter::new().address(self.escrow).from_block(0);
+        self.logs_up_to(BlockNumberOrTag::Latest).await
+    }
+
+    async fn logs_up_to(&self, block: BlockNumberOrTag) -> Vec<Seen> {
+        let filter = Filter::new().address(self.escrow).from_block(0).to_block(block);
         let logs = self.provider.get_logs(&filter).await.expect("logs");
         logs.iter()
             .filter_map(|log| {
@@ -115,10 +121,13 @@ impl Eyes {
         self.logs().await.iter().fold(Effects::default(), |effects, seen| effects.and(preauth_id, &seen.event))
     }
 
-    /// Everything locked and not closed, by the logs alone.
-    pub async fn open_holds(&self) -> U256 {
+    /// What the escrow holds and what is locked and not closed by the logs alone, both in one block.
+    pub async fn held_and_open(&self) -> (U256, U256) {
+        let (block, _) = self.head().await;
+        let token = Token::new(self.token, &self.provider);
+        let held = token.balanceOf(self.escrow).block(block.into()).call().await.expect("a balance");
         let mut open = std::collections::HashMap::new();
-        for seen in self.logs().await {
+        for seen in self.logs_up_to(block.into()).await {
             match seen.event {
                 PreauthEscrowEvents::Authorized(event) if event.token == self.token => {
                     open.insert(event.preauthId, U256::from(event.hold));
@@ -129,7 +138,7 @@ impl Eyes {
                 _ => {}
             }
         }
-        open.values().sum()
+        (held, open.values().sum())
     }
 
     /// Transactions that carried locks.
@@ -232,6 +241,40 @@ impl Eyes {
         assert!(receipt.status(), "a transaction of the story failed");
     }
 
+    /// Sends a call that is mined before everything that waits, and mines one block of all of it.
+    pub async fn overtake(&self, from: Address, to: Address, call: impl SolCall) {
+        let hash = self.submit(from, to, call, 900_000_000_000).await;
+        self.mine().await;
+        let receipt = self.provider.get_transaction_receipt(hash).await.expect("a node that answers");
+        let receipt = receipt.expect("the overtaking transaction is mined");
+        assert!(receipt.status());
+        assert_eq!(receipt.transaction_index, Some(0), "it is the first of its block");
+    }
+
+    pub async fn overtake_with_approval(&self, sender: Address, amount: U256) {
+        self.overtake(sender, self.token, Token::approveCall { spender: self.escrow, amount }).await;
+    }
+
+    /// Pays a sender what could not be pushed to him.
+    pub async fn claim(&self, sender: Address, token: Address) {
+        self.act(sender, self.escrow, PreauthEscrow::claimCall { sender, token }).await;
+    }
+
+    /// A token of six decimals with moods.
+    pub async fn deploy_moody_token(&self) -> Address {
+        let from = Wallet::new().address;
+        self.provider.anvil_impersonate_account(from).await.expect("impersonation");
+        self.provider.anvil_set_balance(from, U256::from(10u128.pow(21))).await.expect("gas money");
+        let code = MoodyToken::deploy_builder(&self.provider, "Moody".into(), "MOOD".into(), 6).calldata().clone();
+        let request = json!([{ "from": from, "data": code, "gas": "0x500000" }]);
+        let hash: TxHash = self.rpc("eth_sendTransaction", request).await;
+        let receipt = until("the token is deployed", || async {
+            self.provider.get_transaction_receipt(hash).await.expect("a node that answers")
+        })
+        .await;
+        receipt.contract_address.expect("a contract")
+    }
+
     pub async fn approve(&self, sender: Address, amount: U256) {
         self.act(sender, self.token, Token::approveCall { spender: self.escrow, amount }).await;
     }
@@ -246,14 +289,46 @@ impl Eyes {
         self.provider.anvil_set_erc20_allowance(owner, self.escrow, self.token, amount).await.expect("an allowance");
     }
 
+    /// Mines a block that nobody's fee suffices for, so that the next ones are expensive.
+    pub async fn spike_base_fee(&self, wei: u128) {
+        self.provider.anvil_set_next_block_base_fee_per_gas(wei).await.expect("a node that spikes");
+        self.mine().await;
+    }
+
     pub async fn mine(&self) {
         let _: Value = self.rpc("evm_mine", json!([])).await;
     }
 
-    /// Stops or resumes the making of blocks; zero stops it.
-    pub async fn mine_every(&self, seconds: f64) {
+    /// Makes a block every so many seconds; zero stops it.
+    pub async fn mine_every(&self, seconds: u64) {
         let _: Value = self.rpc("evm_setAutomine", json!([false])).await;
         let _: Value = self.rpc("evm_setIntervalMining", json!([seconds])).await;
+    }
+
+    /// Moves the clock and mines a block, behind the daemon's back.
+    pub async fn pass(&self, seconds: u64) {
+        let _: Value = self.rpc("evm_increaseTime", json!([seconds])).await;
+        self.mine().await;
+    }
+
+    /// Mines a block that stands exactly at `time`.
+    pub async fn mine_at(&self, time: u64) {
+        let _: Value = self.rpc("evm_setNextBlockTimestamp", json!([time])).await;
+        self.mine().await;
+    }
+
+    /// Stops the making of blocks. What is submitted from here on waits for [`mine`](Self::mine).
+    pub async fn hold_still(&self) {
+        self.mine_every(0).await;
+    }
+
+    /// Waits until so many transactions wait to be mined.
+    pub async fn until_waiting(&self, transactions: usize) -> Vec<TxHash> {
+        until(&format!("{transactions} transactions wait to be mined"), || async {
+            let waiting = self.waiting().await;
+            (waiting.len() >= transactions).then_some(waiting)
+        })
+        .await
     }
 
     /// The newest `depth` blocks are undone and replaced by empty ones.

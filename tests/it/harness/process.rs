@@ -41,6 +41,11 @@ impl Process {
         read(&self.stdout) + &read(&self.stderr)
     }
 
+    /// What it has logged so far, without what it printed for its user.
+    pub fn logged(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.stderr).unwrap_or_default()).into_owned()
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a child to ask").is_some()
     }

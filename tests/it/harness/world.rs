@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use alloy::primitives::{Address, B256, U256};
-use preauthd::model::{InvoiceId, TenantId, derive_preauth_id};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,8 +13,9 @@ use tempfile::TempDir;
 use super::api::Create;
 use super::node::Mining;
 use super::patience::until_blocking;
+use super::chain::Effects;
 use super::process::Process;
-use super::{Answer, Api, Eyes, Node, Wallet, cli, until};
+use super::{Answer, Api, Eyes, Node, Wallet, cli, units, until};
 
 /// What the daemon writes when it is ready.
 #[derive(Debug, Clone, Deserialize)]
@@ -200,24 +200,57 @@ impl World {
         .await
     }
 
+    /// Waits until nothing is being done about a preauthorization.
+    pub async fn until_settled_down(&self, invoice: &str) {
+        until(&format!("nothing is under way for {invoice}"), || async {
+            let shown = self.api.preauth(invoice).await;
+            let at_rest = shown.body["pendingOperation"].is_null() && shown.body["status"] != "PENDING";
+            (shown.status == 200 && at_rest).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a preauthorization is settled, cancelled or expired.
+    pub async fn until_closed(&self, invoice: &str) {
+        until(&format!("{invoice} is closed"), || async {
+            let shown = self.api.preauth(invoice).await;
+            matches!(shown.body["status"].as_str()?, "SETTLED" | "CANCELLED" | "EXPIRED").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the daemon's newest block is the chain's.
+    pub async fn until_daemon_stands_at_the_head(&self) {
+        until("the daemon stands at the head", || async {
+            let ready = self.api.get("/health/ready").await;
+            (ready.body["block"].as_u64()? >= self.chain.head().await.0).then_some(())
+        })
+        .await;
+    }
+
+    /// Asserts what the receiver has got and what is missing in the sender's pocket.
+    pub async fn assert_paid(&self, sale: &Sale, paid: &str, still_held: &str) {
+        assert_eq!(self.chain.balance(sale.receiver).await, units(paid), "the receiver has exactly what was settled");
+        let spent = sale.before - self.chain.balance(sale.sender.address).await;
+        assert_eq!(spent, units(paid) + units(still_held), "the sender has exactly the rest");
+        self.assert_escrow_holds_what_is_open().await;
+    }
+
     /// Asserts that the escrow holds what is open, neither more nor less.
     pub async fn assert_escrow_holds_what_is_open(&self) {
-        let (held, open) = (self.chain.escrow_balance().await, self.chain.open_holds().await);
+        let (held, open) = self.chain.held_and_open().await;
         assert_eq!(held, open, "the escrow holds what is open");
     }
 
-    /// An invoice's name on chain, for the tenant whose UUID is `tenant`.
-    pub fn preauth_id(&self, tenant: &str, invoice: &str) -> B256 {
-        let tenant = TenantId(tenant.parse().expect("a UUID"));
-        derive_preauth_id(tenant, &InvoiceId::parse(invoice).expect("an invoice id"))
+    /// An invoice's name on chain.
+    pub async fn preauth_id(&self, invoice: &str) -> B256 {
+        let shown = self.api.preauth(invoice).await.is(200);
+        shown.text("preauthId").parse().expect("32 bytes")
     }
 
-    /// The name on chain of an invoice of the tenant that `dev` made.
-    pub async fn preauth_id_of(&self, invoice: &str) -> B256 {
-        let tenants = self.cli(&["tenant", "list", "--json"]).await;
-        let tenants = tenants.as_array().cloned().unwrap_or_default();
-        let tenant = tenants.first().and_then(|tenant| tenant["id"].as_str()).expect("a tenant").to_owned();
-        self.preauth_id(&tenant, invoice)
+    /// What chain and logs say of an invoice.
+    pub async fn effects(&self, invoice: &str) -> Effects {
+        self.chain.effects(self.preauth_id(invoice).await).await
     }
 
     // ----------------------------------------------------------------- operator
@@ -238,13 +271,13 @@ impl World {
     pub async fn tenant(&self) -> OtherTenant {
         let name = invoice("tenant").to_lowercase();
         let made = self.cli(&["tenant", "create", "--name", &name, "--json"]).await;
-        let id = made["id"].as_str().expect("a tenant's id").to_owned();
-        let key = self.key(&name, "write").await;
-        let admin = self.key(&name, "admin").await;
-        OtherTenant { name, id, api: self.api.with_key(&key), admin: self.api.with_key(&admin) }
+        assert_eq!(made["name"], name.as_str());
+        let key = self.key(&name, "read,write").await;
+        let admin = self.key(&name, "read,write,admin").await;
+        OtherTenant { name, api: self.api.with_key(&key), admin: self.api.with_key(&admin) }
     }
 
-    /// A new key of a tenant.
+    /// A new key of a tenant, with scopes parted by commas.
     pub async fn key(&self, tenant: &str, scope: &str) -> String {
         let made = self.cli(&["tenant", "key", "new", tenant, "--scope", scope, "--json"]).await;
         made["key"].as_str().expect("a key").to_owned()
@@ -272,6 +305,20 @@ impl World {
         self.house.with_daemon(Process::kill);
     }
 
+    /// SIGTERM for the daemon. `true`: it obeyed.
+    pub async fn stop_daemon(&self) -> bool {
+        let house = Arc::clone(&self.house);
+        tokio::task::spawn_blocking(move || house.with_daemon(Process::stop)).await.expect("a daemon to stop")
+    }
+
+    /// Another daemon on the same folder; returns when it has ended.
+    pub async fn second_daemon(&self) -> std::process::Output {
+        let mut command = command(self.house.folder(), &self.house.plan, self.house.node.as_ref());
+        let ended = tokio::task::spawn_blocking(move || command.output());
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await;
+        ended.expect("it ends by itself").expect("a process").expect("a process")
+    }
+
     /// Starts the daemon again on the same folder and chain, and reads the new ready file.
     pub async fn restart(&mut self) {
         let house = Arc::clone(&self.house);
@@ -283,7 +330,6 @@ impl World {
 /// A tenant that a story made.
 pub struct OtherTenant {
     pub name: String,
-    pub id: String,
     pub api: Api,
     pub admin: Api,
 }
@@ -357,6 +403,10 @@ impl Drop for House {
 }
 
 fn spawn(folder: &Path, plan: &Plan, node: Option<&Node>) -> Process {
+    Process::start(&mut command(folder, plan, node), folder, "preauthd")
+}
+
+fn command(folder: &Path, plan: &Plan, node: Option<&Node>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_preauthd"));
     command.args(["dev", "--port", "0"]);
     command.arg("--data-dir").arg(folder.join("data"));
@@ -373,7 +423,7 @@ fn spawn(folder: &Path, plan: &Plan, node: Option<&Node>) -> Process {
     }
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command.envs(plan.environment.iter().copied());
-    Process::start(&mut command, folder, "preauthd")
+    command
 }
 
 /// Whole tokens in base units of a token with six decimals.
