@@ -35,6 +35,7 @@ CREATE TABLE api_keys (
     created_at INTEGER NOT NULL,
     revoked_at INTEGER
 );
+CREATE INDEX api_keys_by_prefix ON api_keys (prefix) WHERE revoked_at IS NULL;
 
 CREATE TABLE tokens (
     address     BLOB PRIMARY KEY,
@@ -124,6 +125,7 @@ CREATE TABLE operations (
 );
 CREATE UNIQUE INDEX operations_one_open ON operations (preauth) WHERE state IN ('due', 'batched');
 CREATE INDEX operations_due ON operations (kind, deadline, id) WHERE state = 'due';
+CREATE INDEX operations_open ON operations (kind) WHERE state IN ('due', 'batched');
 CREATE INDEX operations_of_preauth ON operations (preauth, id);
 
 -- The operations that travel in one transaction: one nonce of one operator key.

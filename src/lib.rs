@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod cli;
+pub mod http;
 pub mod lane;
 pub mod model;
 pub mod preauth;

@@ -220,8 +220,37 @@ await row("batch of 100, signed consent", 100, { consent: signedConsent });
 const most = Math.min(Math.floor((TX_GAS_CAP - GAS_PER_CALL * 1.1) / (lockInHundred + 200)), senders.length - 1);
 await row(`batch of ${most}, near ${TX_GAS_CAP.toLocaleString("en")} gas`, most, {});
 
+/** The smallest `gasPerCall` with which a call of a batch succeeds when nothing it touches was touched before. */
+async function leastCap(data) {
+  const succeeds = async (cap) => {
+    const input = await call("batch(bytes[],uint256)", batchArguments([data], cap));
+    const answer = await rpc("eth_call", { from: operator, to: escrow, data: input, gas: "0x989680" }, "latest");
+    // offset, length, offset of the first result, its `success`
+    return BigInt(`0x${answer.slice(2 + 3 * 64, 2 + 4 * 64)}`) === 1n;
+  };
+  let [low, high] = [0, 1_000_000];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (await succeeds(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+const unlocked = await newTerms(senders[1], receivers[1]);
+const held = await newTerms(senders[2], receivers[2]);
+await send(operator, escrow, await authorize(held, noConsent));
+const caps = [
+  ["authorize, allowance", await leastCap(await authorize(unlocked, noConsent))],
+  ["authorize, signed consent", await leastCap(await authorize(unlocked, await signedConsent(unlocked)))],
+  ["settle, a part", await leastCap(await settle(held))],
+  ["cancel", await leastCap(await call(`cancel(${TERMS})`, termsWords(held)))],
+];
+
 const cell = (value) => (value === undefined ? "" : Math.round(value).toLocaleString("en")).padStart(10);
 console.log(`${"gas per preauth".padEnd(34)}${["authorize", "settle", "sum", "limit"].map((t) => t.padStart(10)).join("")}`);
 for (const [title, ...values] of rows) console.log(title.padEnd(34) + values.map(cell).join(""));
+console.log(`\n${"least gasPerCall".padEnd(34)}${"gas".padStart(10)}`);
+for (const [title, cap] of caps) console.log(title.padEnd(34) + cell(cap));
 if (failed) console.error("a cost is above its limit");
 process.exit(failed ? 1 : 0);

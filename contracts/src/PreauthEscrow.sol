@@ -13,7 +13,7 @@ import {IPreauthEscrow} from "./interfaces/IPreauthEscrow.sol";
 
 /// @title PreauthEscrow
 /// @notice See IPreauthEscrow, which holds the words. The admin is the `owner` of Ownable2Step.
-/// @dev Order inside a method: checks, effects, event, transfers. A method that moves tokens runs under the lock below.
+/// @dev Order inside a method: checks, effects, event, transfers. What moves tokens is `exclusive`.
 contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
     using SafeERC20 for IERC20;
 
@@ -36,12 +36,6 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
 
     uint40 private constant LONGEST_RECEIVER_DELAY = 365 days;
 
-    /// @dev The states of the lock. `BATCH` stands between the calls of a batch, where nothing but the batch's own
-    /// delegatecalls runs. Foreign code runs under `BUSY` only, and can enter nothing that moves tokens, nor `batch`.
-    uint256 private constant IDLE = 0;
-    uint256 private constant BATCH = 1;
-    uint256 private constant BUSY = 2;
-
     uint256 public constant REFUND_GAS = 100_000;
     uint40 public immutable MAX_HOLD;
     uint40 public immutable RECEIVER_DELAY;
@@ -58,23 +52,22 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
     mapping(address sender => mapping(address token => uint256)) public claimable;
     address public guardian;
 
-    uint256 private transient lock;
+    /// @dev One while an operation or a claim runs, and so whenever foreign code does.
+    uint256 private transient entered;
 
-    /// @dev For the four operations: alone, or as a call of a batch.
-    modifier operation() {
-        uint256 outer = lock;
-        if (outer == BUSY) revert Reentered();
-        lock = BUSY;
+    /// @dev Foreign code that is called by an operation can enter nothing that moves tokens.
+    modifier exclusive() {
+        if (entered != 0) revert Reentered();
+        entered = 1;
         _;
-        lock = outer;
+        entered = 0;
     }
 
-    /// @dev For what cannot be a call of a batch.
-    modifier alone(uint256 state) {
-        if (lock != IDLE) revert Reentered();
-        lock = state;
+    /// @dev For `batch`: its calls take the lock themselves, and between them no foreign code runs. Entered from within
+    /// an operation it would tell of failures (`CallFailed`) in a transaction that is not its caller's.
+    modifier notEntered() {
+        if (entered != 0) revert Reentered();
         _;
-        lock = IDLE;
     }
 
     modifier onlyOperator() {
@@ -104,7 +97,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
 
     // -------------------------------------------------------------- operations
 
-    function authorize(Terms calldata terms, bytes calldata consent) external operation onlyOperator {
+    function authorize(Terms calldata terms, bytes calldata consent) external exclusive onlyOperator {
         // Each field is read once: a read of a calldata field checks it anew.
         (bytes32 preauthId, address sender, address receiver) = (terms.preauthId, terms.sender, terms.receiver);
         (IERC20 token, uint96 hold, uint40 expiresAt) = (IERC20(terms.token), terms.hold, terms.expiresAt);
@@ -135,7 +128,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         }
     }
 
-    function settle(Terms calldata terms, uint96 amount) external operation onlyOperator {
+    function settle(Terms calldata terms, uint96 amount) external exclusive onlyOperator {
         (bytes32 preauthId, uint96 hold, uint40 expiresAt) = (terms.preauthId, terms.hold, terms.expiresAt);
         Record storage record = _openRecord(terms);
         if (block.timestamp >= expiresAt) revert PreauthExpired(preauthId, expiresAt);
@@ -152,7 +145,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         if (refund != 0) _refund(terms, refund);
     }
 
-    function cancel(Terms calldata terms) external operation {
+    function cancel(Terms calldata terms) external exclusive {
         // Terms that name the caller as receiver but were never locked are refused by the next check.
         if (msg.sender != terms.receiver && !isOperator[msg.sender]) revert NotOperator(msg.sender);
         Record storage record = _openRecord(terms);
@@ -163,7 +156,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         _refund(terms, terms.hold);
     }
 
-    function expire(Terms calldata terms) external operation {
+    function expire(Terms calldata terms) external exclusive {
         Record storage record = _openRecord(terms);
         if (block.timestamp < terms.expiresAt) revert NotExpired(terms.preauthId, terms.expiresAt);
 
@@ -173,7 +166,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         _refund(terms, terms.hold);
     }
 
-    function claim(address sender, address token) external alone(BUSY) {
+    function claim(address sender, address token) external exclusive {
         uint256 amount = claimable[sender][token];
         if (amount == 0) revert NothingToClaim(sender, token);
 
@@ -185,7 +178,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
 
     function batch(bytes[] calldata calls, uint256 gasPerCall)
         external
-        alone(BATCH)
+        notEntered
         returns (CallResult[] memory results)
     {
         results = new CallResult[](calls.length);
@@ -253,8 +246,8 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         return _status(preauths[preauthId].word);
     }
 
-    /// @dev In assembly because it is a quarter of what an operation computes. The six words of the terms are their
-    /// EIP-712 encoding already. They are hashed as they came; `authorize` reads each field, which refuses dirty bits,
+    /// @dev In assembly, which saves each operation some 400 gas. The six words of the terms are their EIP-712
+    /// encoding already. They are hashed as they came; `authorize` reads each field, which refuses dirty bits,
     /// so no open preauth has a hash of such words.
     function hashTerms(Terms calldata terms) public pure returns (bytes32 termsHash) {
         bytes32 typeHash = TERMS_TYPEHASH;
@@ -287,7 +280,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         bytes32 digest = _hashTypedDataV4(termsHash);
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && signer == sender) return true;
-        return sender.code.length != 0 && SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature);
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature);
     }
 
     function _openRecord(Terms calldata terms) private view returns (Record storage record) {
@@ -347,15 +340,15 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
             mstore(add(data, 0x24), amount)
             mstore(0x00, 0)
             success := call(REFUND_GAS, token, 0, data, 0x44, 0x00, 0x20)
-            // As SafeERC20: the answer is true, or there is none and the account has code.
+            // As SafeERC20: the answer is true (a shorter one leaves zeros), or there is none and the account has code.
             switch returndatasize()
             case 0 { success := and(success, iszero(iszero(extcodesize(token)))) }
-            default { success := and(success, and(gt(returndatasize(), 0x1f), eq(mload(0x00), 1))) }
+            default { success := and(success, eq(mload(0x00), 1)) }
         }
     }
 
     /// @dev In assembly for the same reason, and to use one piece of memory for all calls of a batch: it lies behind
-    /// the free memory pointer, which does not move.
+    /// the free memory pointer, which does not move (`_checkGas` writes memory only to revert).
     function _delegateToSelf(bytes calldata data, uint256 gasPerCall) private returns (bool success) {
         assembly ("memory-safe") {
             calldatacopy(mload(0x40), data.offset, data.length)

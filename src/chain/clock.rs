@@ -61,6 +61,13 @@ impl ChainClock {
         reading.timestamp.saturating_add((age.saturating_sub(STANDSTILL_MARGIN)).as_secs())
     }
 
+    /// The chain's time where it is no longer that of the newest block, for dry runs that must not see the past.
+    #[must_use]
+    pub fn carried_on(&self) -> Option<ChainTime> {
+        let now = self.now();
+        (now > self.reading.borrow().timestamp).then_some(now)
+    }
+
     /// The newest block that was taken in.
     #[must_use]
     pub fn block(&self) -> u64 {

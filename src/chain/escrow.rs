@@ -72,6 +72,12 @@ fn uint96(units: BaseUnits) -> Uint<96, 2> {
     Uint::saturating_from(units.get())
 }
 
+/// Input of the transaction by which a payer allows `escrow` to take `hold` of a token.
+#[must_use]
+pub fn approve_input(escrow: Address, hold: BaseUnits) -> Bytes {
+    Erc20::approveCall { spender: escrow, amount: U256::from(hold.get()) }.abi_encode().into()
+}
+
 /// What a log of the escrow says about a preauth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EscrowEvent {

@@ -6,6 +6,7 @@
 mod bindings;
 mod clock;
 mod code;
+mod dev;
 mod escrow;
 mod fees;
 mod reads;
@@ -15,7 +16,6 @@ mod signatures;
 use std::time::Duration;
 
 use alloy::network::Ethereum;
-use alloy::primitives::Address;
 use alloy::providers::RootProvider;
 use alloy::rpc::client::RpcClient;
 use alloy::transports::TransportError;
@@ -23,9 +23,11 @@ use alloy::transports::TransportError;
 pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
 pub use clock::{ChainClock, wall_now};
 pub use code::CodeMismatch;
-pub use escrow::{CONTRACT_MAX_HOLD_SECONDS, EscrowCall, EscrowEvent, EscrowLog, decode_failure};
+pub use escrow::{
+    CONTRACT_MAX_HOLD_SECONDS, EscrowCall, EscrowEvent, EscrowLog, approve_input, decode_failure,
+};
 pub use fees::FeeQuote;
-pub use reads::{BlockHeader, BlockView, Receipt};
+pub use reads::{BlockHeader, BlockView, DryRun, Receipt};
 pub use sends::{SendAdvice, SignedTransaction, TransactionPlan, sign};
 
 /// How long one request to the node may take.
@@ -77,9 +79,5 @@ impl Chain {
     #[must_use]
     pub fn provider(&self) -> &RootProvider<Ethereum> {
         &self.provider
-    }
-
-    fn escrow(&self, address: Address) -> PreauthEscrow::PreauthEscrowInstance<&RootProvider<Ethereum>> {
-        PreauthEscrow::new(address, &self.provider)
     }
 }

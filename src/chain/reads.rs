@@ -35,6 +35,7 @@ pub struct BlockView {
 #[derive(Debug, Clone, Copy)]
 pub struct Receipt {
     pub transaction: B256,
+    pub block: u64,
     pub block_hash: B256,
     /// The transaction's place in its block.
     pub index: u64,
@@ -42,6 +43,17 @@ pub struct Receipt {
     pub gas_used: u64,
     /// Wei per gas.
     pub effective_gas_price: u128,
+}
+
+/// What a dry run of a batch says.
+#[derive(Debug)]
+pub enum DryRun {
+    /// One answer for each call.
+    Answers(Vec<Result<(), CallFailure>>),
+    /// The batch as a whole cannot run: the gas does not suffice.
+    Reverted(CallFailure),
+    /// There is no contract.
+    NoContract,
 }
 
 impl Chain {
@@ -71,16 +83,29 @@ impl Chain {
         Ok(logs.iter().filter_map(EscrowLog::decode).collect())
     }
 
+    /// The escrows' logs from one height to another, each with its block, for blocks that are too deep to change.
+    pub async fn logs_of_range(
+        &self,
+        escrows: &[Address],
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<(u64, EscrowLog)>, ChainError> {
+        let filter = Filter::new().address(escrows.to_vec()).from_block(first).to_block(last);
+        let logs = self.provider.get_logs(&filter).await?;
+        Ok(logs.iter().filter_map(|log| Some((log.block_number?, EscrowLog::decode(log)?))).collect())
+    }
+
     /// How a transaction was mined. `None`: the node does not know (yet).
     pub async fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, ChainError> {
         let Some(receipt) = self.provider.get_transaction_receipt(transaction).await? else {
             return Ok(None);
         };
-        let place = receipt.block_hash.zip(receipt.transaction_index);
-        let (block_hash, index) =
+        let place = receipt.block_number.zip(receipt.block_hash).zip(receipt.transaction_index);
+        let ((block, block_hash), index) =
             place.ok_or_else(|| ChainError::Nonsense("a receipt without its block".into()))?;
         Ok(Some(Receipt {
             transaction,
+            block,
             block_hash,
             index,
             succeeded: receipt.status(),
@@ -141,14 +166,23 @@ impl Chain {
         gas_per_call: u64,
         gas_limit: u64,
         time: Option<ChainTime>,
-    ) -> Result<Vec<Result<(), CallFailure>>, ChainError> {
+    ) -> Result<DryRun, ChainError> {
         let request = TransactionRequest::default()
             .with_from(operator)
             .with_to(escrow)
             .with_gas_limit(gas_limit)
             .with_input(EscrowCall::encode_batch(calls, gas_per_call));
         let overrides = time.map(|time| BlockOverrides { time: Some(time.0), ..Default::default() });
-        let answer = self.provider.call(request).with_block_overrides_opt(overrides).await?;
+        let answer = match self.provider.call(request).with_block_overrides_opt(overrides).await {
+            Ok(answer) => answer,
+            Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+                Some(data) => return Ok(DryRun::Reverted(decode_failure(&data))),
+                None => return Err(error.into()),
+            },
+        };
+        if answer.is_empty() {
+            return Ok(DryRun::NoContract);
+        }
         let results = PreauthEscrow::batchCall::abi_decode_returns(&answer)
             .map_err(|error| ChainError::Nonsense(format!("dry run: {error}")))?;
         if results.len() != calls.len() {
@@ -163,7 +197,7 @@ impl Chain {
                 *failure = self.explain(escrow, call, failure.clone()).await?;
             }
         }
-        Ok(answers)
+        Ok(DryRun::Answers(answers))
     }
 
     /// Tokens name a missing allowance or balance in many ways; reading both tells which it is.

@@ -1,13 +1,24 @@
 //! Puts the rooms together: what `serve` and `dev` run.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
+use anyhow::{Context, bail};
+use futures::FutureExt;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use crate::lane::LaneSettings;
+use crate::chain::{Chain, CodeMismatch, wall_now};
+use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
+use crate::preauth::{PreauthSettings, Preauths, Sweeper};
+use crate::store::{Store, StoreError, instance};
+
+/// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
+const LOCK_FILE: &str = "preauthd.lock";
 
 /// Everything a daemon needs to know, checked.
 #[derive(Debug, Clone)]
@@ -32,22 +43,140 @@ pub struct DaemonConfig {
 pub struct Daemon {
     /// Where the API listens; the port is the real one where 0 was asked for.
     pub address: SocketAddr,
+    store: Store,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+    _lock: File,
 }
 
 impl Daemon {
     /// Starts; returns once it is ready (the chain was read up to its head) and listening.
+    ///
+    /// # Errors
+    /// Another daemon on the same data folder, a wrong chain, another contract at the escrow's address, or a part that
+    /// cannot start: it signs nothing then.
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
-        let _ = config;
-        todo!()
+        let Some(first_operator) = config.operators.first().map(PrivateKeySigner::address) else {
+            bail!("no operator key is configured");
+        };
+        let lock = lock(&config.data_dir)?;
+        let store = Store::open(&config.data_dir).await.context("opening the database")?;
+        let chain = Chain::connect(&config.rpc_url).await.context("connecting to the node")?;
+        check_identity(&store, &chain, &config).await?;
+
+        let signals = Signals::default();
+        let standing = Standing::default();
+        let observer = Observer::prepare(
+            store.clone(),
+            chain.clone(),
+            signals.clone(),
+            standing.clone(),
+            config.lane.clone(),
+        )
+        .await?;
+        observer.catch_up().await.context("reading the chain up to its head")?;
+        let clock = observer.clock();
+
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let desk = Desk::new(store.clone());
+        for signer in &config.operators {
+            let lane = Lane::new(
+                signer.clone(),
+                store.clone(),
+                chain.clone(),
+                clock.clone(),
+                signals.clone(),
+                standing.clone(),
+                desk.clone(),
+                config.lane.clone(),
+            );
+            tasks.spawn(lane.run(stop.clone()).map(Ok));
+        }
+        tasks.spawn(observer.run(stop.clone()).map(Ok));
+        tasks.spawn(Sweeper::new(store.clone(), clock.clone(), signals.clone()).run(stop.clone()).map(Ok));
+
+        let settings = PreauthSettings {
+            escrow: config.escrow,
+            operator: first_operator,
+            request_timeout: config.request_timeout,
+        };
+        let preauths =
+            Preauths::new(store.clone(), chain.clone(), clock.clone(), signals, standing.clone(), settings);
+        let _ = preauths;
+        let listener = tokio::net::TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("listening on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
+        Ok(Self { address, store, stop, tasks, _lock: lock })
     }
 
-    /// Resolves when the daemon has come to an end by itself (a fault).
+    /// Resolves when a part of the daemon has come to an end by itself: a fault.
     pub async fn failed(&mut self) -> anyhow::Error {
-        todo!()
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => anyhow::Error::new(error).context("a part of the daemon died"),
+            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the daemon ended"),
+        }
     }
 
-    /// Stops accepting, finishes what is being written, closes the database.
-    pub async fn stop(self) {
-        todo!()
+    /// Stops accepting, finishes what is being written, closes the database. What is in flight on chain is found again
+    /// at the next start.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        self.store.close().await;
     }
+}
+
+/// One daemon per database: two would send each other's work twice.
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
+    let path = data_dir.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another preauthd runs on the data folder {}", data_dir.display());
+    }
+    Ok(file)
+}
+
+/// The database, the node and the configuration must speak of the same chain and the same contract.
+async fn check_identity(store: &Store, chain: &Chain, config: &DaemonConfig) -> anyhow::Result<()> {
+    if chain.chain_id() != config.chain_id {
+        bail!("the node is on chain {}, the configuration says {}", chain.chain_id(), config.chain_id);
+    }
+    match chain.check_escrow_code(config.escrow).await? {
+        Ok(()) => {}
+        Err(CodeMismatch::Nothing) => bail!("there is no contract at the escrow's address {}", config.escrow),
+        Err(CodeMismatch::Other) => {
+            bail!("the contract at {} is not the escrow this version was built with", config.escrow)
+        }
+    }
+    let bound = {
+        let mut reader = store.read().await?;
+        instance::chain_id(&mut reader).await?
+    };
+    if let Some(bound) = bound.filter(|bound| *bound != config.chain_id) {
+        bail!("the database belongs to chain {bound}, the configuration says {}", config.chain_id);
+    }
+    let (chain_id, escrow, block) = (config.chain_id, config.escrow, config.escrow_block);
+    store
+        .write::<_, StoreError, _>(move |tx| {
+            async move {
+                let now = wall_now();
+                if bound.is_none() {
+                    instance::bind_to_chain(tx, chain_id, now).await?;
+                }
+                instance::add_escrow(tx, escrow, block, now).await
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(())
 }

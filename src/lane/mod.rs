@@ -3,13 +3,28 @@
 //! A lane is one operator key; it forms batches, writes the signed bytes down, sends them and replaces what gets stuck
 //! (`lane`). The observer reads the escrow's logs block by block and is the only writer of outcomes (`observer`).
 
+mod backoff;
+mod desk;
+mod fees;
+mod flight;
+mod gas;
+mod observer;
+mod projection;
+#[cfg(test)]
+mod projection_tests;
+mod rollback;
 mod signals;
 mod standing;
+mod worker;
 
 use std::time::Duration;
 
+pub use desk::Desk;
+pub use gas::{call_gas, transaction_gas};
+pub use observer::{Observer, ObserverError};
 pub use signals::Signals;
 pub use standing::Standing;
+pub use worker::Lane;
 
 /// How lanes and observer behave.
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ pub struct Signals {
 #[derive(Default)]
 struct Inner {
     work: watch::Sender<u64>,
+    blocks: watch::Sender<u64>,
     block: Notify,
     waiters: Mutex<HashMap<PreauthKey, watch::Sender<u64>>>,
 }
@@ -37,6 +38,17 @@ impl Signals {
     #[must_use]
     pub fn work(&self) -> watch::Receiver<u64> {
         self.inner.work.subscribe()
+    }
+
+    /// A block was taken in (or taken back).
+    pub fn block_taken_in(&self) {
+        self.inner.blocks.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// A subscription to [`Self::block_taken_in`].
+    #[must_use]
+    pub fn blocks(&self) -> watch::Receiver<u64> {
+        self.inner.blocks.subscribe()
     }
 
     /// A new block may be there: the observer need not wait for its next look.

@@ -10,6 +10,9 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The part whose trouble stops the acceptance of work: the chain or the database is not what it was.
+    pub const FATAL: &'static str = "integrity";
+
     /// Says what is wrong with a part, or that nothing is any more. Logs once per change.
     pub fn report(&self, part: &str, trouble: Option<String>) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,6 +29,13 @@ impl Standing {
                 }
             }
         }
+    }
+
+    /// Why nothing new may be accepted; `None`: it may. A sick node is no reason: it delays work and fails none.
+    #[must_use]
+    pub fn must_refuse(&self) -> Option<String> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.get(Self::FATAL).cloned()
     }
 
     /// Everything that is wrong: part and trouble.

@@ -62,6 +62,34 @@ impl CallFailure {
     }
 }
 
+impl CallFailure {
+    /// Every reason that is more than a text.
+    const NAMED: [Self; 13] = [
+        Self::AlreadyUsed,
+        Self::NotOpen,
+        Self::TermsMismatch,
+        Self::PreauthExpired,
+        Self::NotExpired,
+        Self::InvalidExpiry,
+        Self::NotOperator,
+        Self::Paused,
+        Self::ReceiverNotRegistered,
+        Self::ConsentRequired,
+        Self::InvalidConsent,
+        Self::InsufficientAllowance,
+        Self::InsufficientBalance,
+    ];
+
+    /// The form in which it is stored: its sentence. [`Self::from_text`] reads it back.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        Self::NAMED
+            .into_iter()
+            .find(|named| named.to_string() == text)
+            .unwrap_or_else(|| Self::Other(text.to_owned()))
+    }
+}
+
 impl fmt::Display for CallFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
@@ -81,5 +109,18 @@ impl fmt::Display for CallFailure {
             Self::Other(text) => text,
         };
         formatter.write_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_survives_being_stored() {
+        for failure in CallFailure::NAMED.into_iter().chain([CallFailure::Other("the token says: no".into())])
+        {
+            assert_eq!(CallFailure::from_text(&failure.to_string()), failure);
+        }
     }
 }

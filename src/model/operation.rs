@@ -1,6 +1,6 @@
 //! A durable intent to change one preauthorization on chain.
 
-use super::{BaseUnits, BatchId, ChainTime, OperationId, PreauthKey, TokenAmount};
+use super::{BaseUnits, BatchId, CallFailure, ChainTime, OperationId, PreauthKey, TokenAmount};
 
 /// The four methods of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,6 +88,6 @@ pub struct Operation {
     pub deadline: ChainTime,
     /// The last batch that carried it; `None`: never signed.
     pub batch: Option<BatchId>,
-    /// Why it failed, for people.
-    pub failure: Option<String>,
+    /// Why it failed.
+    pub failure: Option<CallFailure>,
 }

@@ -5,7 +5,9 @@ use std::fmt;
 use alloy::primitives::{Address, B256, Bytes};
 use uuid::Uuid;
 
-use super::{Account, BaseUnits, ChainTime, InvoiceId, Millis, PreauthKey, TenantId, Terms, TokenAmount};
+use super::{
+    Account, BaseUnits, CallFailure, ChainTime, InvoiceId, Millis, PreauthKey, TenantId, Terms, TokenAmount,
+};
 
 /// The public status. It moves only on outcomes seen on chain, and on the two decisions that need no chain:
 /// a lock that was refused before anything was signed, and a cancel that came before it.
@@ -150,8 +152,8 @@ pub struct Preauth {
     pub close_transaction: Option<B256>,
     /// The part of the refund that the token refused and the sender can claim.
     pub deferred_refund: Option<BaseUnits>,
-    /// Why the last operation failed, for people.
-    pub failure: Option<String>,
+    /// Why the last operation failed.
+    pub failure: Option<CallFailure>,
     pub created_at: Millis,
     pub updated_at: Millis,
 }

@@ -1,14 +1,101 @@
-use super::{Ending, Fault, NewAuthorization, Preauths, Wait};
-use crate::model::Tenant;
+//! Lock a payer's tokens.
+
+use futures::FutureExt;
+use uuid::Uuid;
+
+use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait, ended};
+use crate::chain::{EscrowCall, wall_now};
+use crate::model::{CallFailure, OperationKind, PreauthKey, PreauthStatus, Tenant};
+use crate::store::preauths::NewPreauth;
+use crate::store::{StoreError, operations, preauths};
 
 impl Preauths {
+    /// Locks the hold of a creation: checked against the rules and, by a dry run, against the chain; written down; and,
+    /// unless the caller does not wait, followed until it is locked or failed.
+    ///
+    /// # Errors
+    /// A [`Fault`] of the database.
     pub async fn authorize(
         &self,
         tenant: &Tenant,
         creation: NewAuthorization,
         wait: Wait,
     ) -> Result<Ending, Fault> {
-        let _ = (tenant, creation, wait);
-        todo!()
+        ended(self.try_authorize(tenant, creation, wait).await)
+    }
+
+    async fn try_authorize(
+        &self,
+        tenant: &Tenant,
+        creation: NewAuthorization,
+        wait: Wait,
+    ) -> Result<Ending, Stop> {
+        self.accepts_work()?;
+        let plan = self.plan(tenant, &creation).await?;
+        let escrow = self.inner.settings.escrow;
+        let call = EscrowCall {
+            kind: OperationKind::Authorize,
+            terms: plan.terms,
+            amount: plan.terms.hold,
+            consent: plan.consent.clone(),
+        };
+        self.inner.checker.would_lock(escrow, call).await?;
+
+        let new = NewPreauth {
+            transaction_id: Uuid::new_v4(),
+            tenant: tenant.id,
+            invoice: creation.invoice,
+            preauth_id: plan.terms.preauth_id,
+            escrow,
+            sender: creation.sender,
+            receiver: creation.receiver,
+            token: creation.token,
+            decimals: plan.token.decimals,
+            amount: creation.amount,
+            hold: plan.terms.hold,
+            expires_at: plan.terms.expires_at,
+            consent: plan.consent,
+            schedule: plan.schedule,
+        };
+        let key = self.write_down(new).await?;
+        self.inner.signals.work_arrived();
+        match wait {
+            Wait::ForOutcome => self.follow(key, |snapshot| Self::locked(snapshot)).await,
+            Wait::No => Ok(Ending::Accepted(Box::new(self.snapshot(key).await?))),
+        }
+    }
+
+    /// The preauth and the operation to lock it, in one change. A unique violation is an invoice that exists.
+    async fn write_down(&self, new: NewPreauth) -> Result<PreauthKey, Stop> {
+        let written = self
+            .inner
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let now = wall_now();
+                    let key = preauths::insert(tx, &new, now).await?;
+                    operations::insert(tx, key, OperationKind::Authorize, None, new.expires_at, now).await?;
+                    Ok(key)
+                }
+                .boxed()
+            })
+            .await;
+        written.map_err(|error| {
+            if error.is_unique_violation() { Refusal::InvoiceExists.into() } else { error.into() }
+        })
+    }
+
+    fn locked(snapshot: &Snapshot) -> Option<Result<(), Refusal>> {
+        match snapshot.preauth.status {
+            PreauthStatus::Pending => None,
+            PreauthStatus::Rejected => {
+                let reason = snapshot.preauth.failure.clone();
+                Some(Err(Refusal::LockFailed(reason.unwrap_or_else(|| CallFailure::Other("unknown".into())))))
+            }
+            PreauthStatus::Authorized
+            | PreauthStatus::Settled
+            | PreauthStatus::Cancelled
+            | PreauthStatus::Expired => Some(Ok(())),
+        }
     }
 }

@@ -1,9 +1,127 @@
-use super::{Ending, Fault, Preauths, Wait};
-use crate::model::{InvoiceId, Tenant};
+//! Give everything back to the payer before expiry.
+
+use futures::FutureExt;
+
+use super::settle::{Begun, begun_or_busy};
+use super::wait::{OperationEnd, not_authorized};
+use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait, ended};
+use crate::chain::wall_now;
+use crate::model::{
+    InvoiceId, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus, Tenant,
+    TenantId,
+};
+use crate::store::{Connection, StoreError, operations, preauths};
+
+/// What a cancel found.
+enum Found {
+    /// Cancelled before, or dropped just now.
+    Cancelled(Box<Snapshot>),
+    /// Signed but not locked: it is cancelled as soon as it is.
+    AfterLock(PreauthKey),
+    Begun(Begun),
+}
 
 impl Preauths {
+    /// Cancels: drops what is not signed yet, returns what is locked. Repeating it gives the same answer.
+    ///
+    /// # Errors
+    /// A [`Fault`] of the database.
     pub async fn cancel(&self, tenant: &Tenant, invoice: &InvoiceId, wait: Wait) -> Result<Ending, Fault> {
-        let _ = (tenant, invoice, wait);
-        todo!()
+        ended(self.try_cancel(tenant.id, invoice, wait).await)
+    }
+
+    async fn try_cancel(&self, tenant: TenantId, invoice: &InvoiceId, wait: Wait) -> Result<Ending, Stop> {
+        self.accepts_work()?;
+        let until = self.patience();
+        loop {
+            match self.begin_cancellation(tenant, invoice.clone()).await? {
+                Found::Cancelled(snapshot) => return Ok(Ending::Done(snapshot)),
+                Found::AfterLock(key) | Found::Begun(Begun::Operation(key, _)) if wait == Wait::No => {
+                    return Ok(Ending::Accepted(Box::new(self.snapshot(key).await?)));
+                }
+                Found::Begun(Begun::Busy(_, kind)) if wait == Wait::No => {
+                    return Err(Refusal::Busy(kind).into());
+                }
+                Found::AfterLock(key) => return self.follow(key, cancelled).await,
+                Found::Begun(Begun::Operation(key, operation)) => {
+                    let end = self.follow_operation(key, operation, until).await?;
+                    return self.cancellation_ending(key, end).await;
+                }
+                Found::Begun(Begun::Busy(key, kind)) => {
+                    if !self.until_decided(key, until).await? {
+                        return Err(Refusal::Busy(kind).into());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn begin_cancellation(&self, tenant: TenantId, invoice: InvoiceId) -> Result<Found, Stop> {
+        let found = self
+            .inner
+            .store
+            .write(move |tx| {
+                async move {
+                    let preauth =
+                        preauths::by_invoice(tx, tenant, &invoice).await?.ok_or(Refusal::NotFound)?;
+                    match preauth.status {
+                        PreauthStatus::Cancelled => {
+                            Ok::<_, Stop>(Found::Cancelled(Box::new(Snapshot::read(tx, preauth).await?)))
+                        }
+                        PreauthStatus::Pending => Ok(withdraw_lock(tx, preauth).await?),
+                        PreauthStatus::Authorized => {
+                            let (key, deadline) = (preauth.key, preauth.expires_at);
+                            let kind = OperationKind::Cancel;
+                            let begun = operations::insert(tx, key, kind, None, deadline, wall_now()).await?;
+                            Ok(Found::Begun(begun_or_busy(tx, key, begun).await?))
+                        }
+                        other => Err(not_authorized(other).into()),
+                    }
+                }
+                .boxed()
+            })
+            .await?;
+        if let Found::Cancelled(snapshot) = &found {
+            self.inner.signals.changed([snapshot.preauth.key]);
+        }
+        self.inner.signals.work_arrived();
+        Ok(found)
+    }
+
+    async fn cancellation_ending(&self, key: PreauthKey, end: Option<OperationEnd>) -> Result<Ending, Stop> {
+        let snapshot = self.snapshot(key).await?;
+        match end {
+            None => Ok(Ending::Accepted(Box::new(snapshot))),
+            Some(OperationEnd::Done) => Ok(Ending::Done(Box::new(snapshot))),
+            Some(OperationEnd::Beaten) => Err(not_authorized(snapshot.preauth.status).into()),
+            Some(OperationEnd::Failed { failure, .. }) => Err(Refusal::CancellationFailed(failure).into()),
+        }
+    }
+}
+
+/// A lock that nobody has signed yet is dropped; one that is signed may land, so it is cancelled once it has.
+async fn withdraw_lock(tx: &mut Connection, mut preauth: Preauth) -> Result<Found, StoreError> {
+    let now = wall_now();
+    let open = operations::open_of(tx, preauth.key).await?;
+    if let Some(lock) = open.filter(|open| open.state == OperationState::Due)
+        && let Ok(status) = preauth.status.after(PreauthEvent::Dropped)
+    {
+        operations::set_state(tx, lock.id, OperationState::Superseded, None, now).await?;
+        preauth.status = status;
+        preauth.schedule = None;
+        preauths::save(tx, &preauth, now).await?;
+        return Ok(Found::Cancelled(Box::new(Snapshot::read(tx, preauth).await?)));
+    }
+    preauth.cancel_requested = true;
+    preauth.schedule = None;
+    preauths::save(tx, &preauth, now).await?;
+    Ok(Found::AfterLock(preauth.key))
+}
+
+fn cancelled(snapshot: &Snapshot) -> Option<Result<(), Refusal>> {
+    match snapshot.preauth.status {
+        PreauthStatus::Pending | PreauthStatus::Authorized => None,
+        PreauthStatus::Cancelled => Some(Ok(())),
+        other => Some(Err(not_authorized(other))),
     }
 }

@@ -82,6 +82,11 @@ impl Preauths {
         let checker = Checker::spawn(chain.clone(), settings.operator);
         Self { inner: Arc::new(Inner { store, chain, clock, signals, standing, checker, settings }) }
     }
+
+    /// Refuses new work while the daemon must not promise anything.
+    fn accepts_work(&self) -> Result<(), Refusal> {
+        self.inner.standing.must_refuse().map_or(Ok(()), |why| Err(Refusal::NotReady(why)))
+    }
 }
 
 /// A creation, its shape checked.

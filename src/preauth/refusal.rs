@@ -1,6 +1,6 @@
 //! Every way a request can be refused.
 
-use crate::model::{OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
 
 /// Why a request was refused. `http` gives each its status, message and code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Refusal {
     /// The daemon is not ready to accept work (starting, or it must not sign).
     NotReady(String),
     /// Accepted, and then the lock failed on chain: the invoice id is used up.
-    LockFailed(String),
+    LockFailed(CallFailure),
 
     // Of what follows.
     NotFound,
@@ -51,11 +51,11 @@ pub enum Refusal {
     /// Another operation of this preauthorization is still being decided.
     Busy(OperationKind),
     /// It failed before anything was signed.
-    NotInitialized(String),
+    NotInitialized(CallFailure),
     /// It was mined and failed.
-    SettlementFailed(String),
+    SettlementFailed(CallFailure),
     /// The cancellation was refused or failed.
-    CancellationFailed(String),
+    CancellationFailed(CallFailure),
     /// There is no scheduled settlement to withdraw.
     NothingScheduled,
 }

@@ -1,1 +1,106 @@
-pub struct Sweeper;
+//! What falls due with time: scheduled settlements, and the return of what nobody settled.
+//!
+//! Nothing is kept in memory. With every block the database is asked what is due by the chain's clock; a missed look
+//! costs delay and nothing else, and what fell due while the daemon was down is found at its start.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::chain::{ChainClock, wall_now};
+use crate::lane::Signals;
+use crate::model::{OperationKind, Preauth};
+use crate::store::{Store, StoreError, operations, preauths};
+
+/// Due rows per look.
+const PAGE: u32 = 500;
+/// Expiries that may be open at once, so that a backlog neither fills memory nor the lanes' queries.
+const OPEN_EXPIRIES: u64 = 1_000;
+/// How long to wait without a block before looking again: the wall clock may have carried the chain's time on.
+const UNASKED: Duration = Duration::from_secs(5);
+
+/// Turns due rows into operations.
+pub struct Sweeper {
+    store: Store,
+    clock: ChainClock,
+    signals: Signals,
+}
+
+impl Sweeper {
+    #[must_use]
+    pub fn new(store: Store, clock: ChainClock, signals: Signals) -> Self {
+        Self { store, clock, signals }
+    }
+
+    /// Sweeps until told to stop. Faults are logged and outlived.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut blocks = self.signals.blocks();
+        loop {
+            blocks.mark_unchanged();
+            match self.sweep().await {
+                Ok(0) => {}
+                Ok(begun) => {
+                    tracing::info!(operations = begun, "fell due");
+                    self.signals.work_arrived();
+                }
+                Err(error) => tracing::error!(%error, "the sweep failed"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = blocks.changed() => {}
+                () = tokio::time::sleep(UNASKED) => {}
+            }
+        }
+    }
+
+    /// One look; returns how many operations it began.
+    async fn sweep(&self) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let (settlements, expiries) = {
+            let mut reader = self.store.read().await?;
+            let settlements = preauths::scheduled(&mut reader, now, PAGE).await?;
+            let open = operations::count_open(&mut reader, OperationKind::Expire).await?;
+            let room = OPEN_EXPIRIES.saturating_sub(open).min(u64::from(PAGE));
+            let room = u32::try_from(room).unwrap_or(PAGE);
+            let expiries =
+                if room > 0 { preauths::overdue(&mut reader, now, room).await? } else { Vec::new() };
+            (settlements, expiries)
+        };
+        if settlements.is_empty() && expiries.is_empty() {
+            return Ok(0);
+        }
+        self.store
+            .write(move |tx| {
+                async move {
+                    let mut begun = 0;
+                    for preauth in settlements {
+                        let amount = preauth.schedule.map(|schedule| (schedule.amount, schedule.written));
+                        begun += usize::from(begin(tx, &preauth, OperationKind::Settle, amount).await?);
+                    }
+                    for preauth in expiries {
+                        begun += usize::from(begin(tx, &preauth, OperationKind::Expire, None).await?);
+                    }
+                    Ok(begun)
+                }
+                .boxed()
+            })
+            .await
+    }
+}
+
+/// Begins an operation unless another is open: the row was read before the change began.
+async fn begin(
+    tx: &mut crate::store::Connection,
+    preauth: &Preauth,
+    kind: OperationKind,
+    amount: Option<(crate::model::BaseUnits, crate::model::TokenAmount)>,
+) -> Result<bool, StoreError> {
+    let current = preauths::by_key(tx, preauth.key).await?;
+    let still_due = current.status == preauth.status && current.schedule == preauth.schedule;
+    if !still_due {
+        return Ok(false);
+    }
+    let begun = operations::insert(tx, preauth.key, kind, amount, preauth.expires_at, wall_now()).await?;
+    Ok(begun.is_some())
+}

@@ -1,8 +1,17 @@
-//! The terms a payer is offered.
+//! From a creation to its terms: the checks that need no chain, in the order that is fixed, and the offer of terms a
+//! payer can sign.
+
 use alloy::primitives::{Address, Bytes};
 
-use super::{Fault, NewAuthorization, Preauths, Refusal};
-use crate::model::{Tenant, Terms};
+use super::{
+    Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal, RequestedTime, Stop,
+};
+use crate::chain::approve_input;
+use crate::model::{
+    AmountError, BaseUnits, ChainTime, Creation, Schedule, Tenant, Terms, Token, TokenAmount, WalletRole,
+    consent_bytes, derive_preauth_id, hold_with_tip,
+};
+use crate::store::{Connection, preauths, tokens, wallets};
 
 /// Terms as they would be locked, and how to consent to them.
 #[derive(Debug, Clone)]
@@ -17,14 +26,166 @@ pub struct OfferedTerms {
     pub approve_input: Bytes,
 }
 
+/// A creation that passed every check but the chain's.
+pub(super) struct Plan {
+    pub terms: Terms,
+    pub token: Token,
+    pub schedule: Option<Schedule>,
+    /// The contract's consent bytes.
+    pub consent: Bytes,
+}
+
 impl Preauths {
     /// Fixes the terms of a creation without storing anything.
+    ///
+    /// # Errors
+    /// A [`Fault`] of the database.
     pub async fn offer_terms(
         &self,
         tenant: &Tenant,
         creation: NewAuthorization,
     ) -> Result<Result<OfferedTerms, Refusal>, Fault> {
-        let _ = (tenant, creation);
-        todo!()
+        match self.plan(tenant, &creation).await {
+            Ok(plan) => Ok(Ok(self.offer(&plan))),
+            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
+    }
+
+    fn offer(&self, plan: &Plan) -> OfferedTerms {
+        let escrow = self.inner.settings.escrow;
+        let chain_id = self.inner.chain.chain_id();
+        OfferedTerms {
+            terms: plan.terms,
+            escrow,
+            chain_id,
+            decimals: plan.token.decimals,
+            typed_data: plan.terms.typed_data(chain_id, escrow),
+            approve_input: approve_input(escrow, plan.terms.hold),
+        }
+    }
+
+    /// Amount, wallets, token, expiry, rules, registrations, invoice: in this order.
+    pub(super) async fn plan(&self, tenant: &Tenant, creation: &NewAuthorization) -> Result<Plan, Stop> {
+        if creation.amount.is_zero() {
+            return Err(Refusal::AmountNotPositive.into());
+        }
+        let (sender, receiver) = (creation.sender.address(), creation.receiver.address());
+        if sender == receiver {
+            return Err(Refusal::SameWallet.into());
+        }
+        let mut reader = self.inner.store.read().await?;
+        let token = tokens::by_address(&mut reader, creation.token.address()).await?;
+        let token = token.filter(|token| token.active).ok_or(Refusal::TokenNotActive)?;
+        let amount = in_base_units(creation.amount, token.decimals)?;
+        let hold = hold_with_tip(amount, tenant.allowed_tip_bps).map_err(|_| Refusal::AmountTooLarge)?;
+
+        let now = self.inner.clock.now();
+        let expires_at = expiry(creation, tenant, now)?;
+        let schedule = full_settlement(creation, amount, now, expires_at)?;
+        self.judge(&mut reader, tenant, creation, &token, (amount, hold), (now, expires_at)).await?;
+
+        for (address, role) in [(sender, WalletRole::Sender), (receiver, WalletRole::Receiver)] {
+            if wallets::registered(&mut reader, tenant.id, address, role).await?.is_none() {
+                return Err(Refusal::WalletNotRegistered(role).into());
+            }
+        }
+        if preauths::by_invoice(&mut reader, tenant.id, &creation.invoice).await?.is_some() {
+            return Err(Refusal::InvoiceExists.into());
+        }
+        let terms = Terms {
+            sender,
+            receiver,
+            token: creation.token.address(),
+            hold,
+            expires_at,
+            preauth_id: derive_preauth_id(tenant.id, &creation.invoice),
+        };
+        let consent =
+            creation.signature.as_ref().map(|signature| consent_bytes(signature)).unwrap_or_default();
+        Ok(Plan { terms, token, schedule, consent })
+    }
+
+    async fn judge(
+        &self,
+        reader: &mut Connection,
+        tenant: &Tenant,
+        creation: &NewAuthorization,
+        token: &Token,
+        (amount, hold): (BaseUnits, BaseUnits),
+        (now, expires_at): (ChainTime, ChainTime),
+    ) -> Result<(), Stop> {
+        let (sender, contract) = (creation.sender.address(), creation.token.address());
+        let open_total = if tenant.rules.needs_open_total(contract) {
+            preauths::open_total(reader, tenant.id, sender, contract).await?
+        } else {
+            0
+        };
+        let seen = Creation {
+            sender,
+            receiver: creation.receiver.address(),
+            token,
+            amount,
+            hold,
+            open_total,
+            now,
+            expires_at,
+        };
+        tenant.rules.judge(&seen).map_err(|refusal| Refusal::Rule(refusal).into())
+    }
+}
+
+/// The amount in base units, or why not.
+pub(super) fn in_base_units(amount: TokenAmount, decimals: u8) -> Result<BaseUnits, Refusal> {
+    amount.in_base_units(decimals).map_err(|error| match error {
+        AmountError::TooManyDecimals => Refusal::AmountTooPrecise { decimals },
+        AmountError::NotPositive => Refusal::AmountNotPositive,
+        AmountError::TooLarge | AmountError::Malformed => Refusal::AmountTooLarge,
+    })
+}
+
+fn expiry(creation: &NewAuthorization, tenant: &Tenant, now: ChainTime) -> Result<ChainTime, Refusal> {
+    let expires_at = match creation.expires_at {
+        RequestedTime::At(expires_at) => expires_at,
+        RequestedTime::Malformed => return Err(Refusal::InvalidExpiry("must be RFC 3339 with a time zone")),
+        RequestedTime::Absent if creation.signature.is_some() => return Err(Refusal::ConsentWithoutExpiry),
+        RequestedTime::Absent => return Ok(now.saturating_add(tenant.default_ttl_seconds)),
+    };
+    let ttl = expires_at.seconds_since(now);
+    if ttl < MIN_TTL_SECONDS {
+        return Err(Refusal::InvalidExpiry("must be at least 60 seconds ahead"));
+    }
+    if ttl > MAX_TTL_SECONDS {
+        return Err(Refusal::InvalidExpiry("must be at most 30 days ahead"));
+    }
+    Ok(expires_at)
+}
+
+fn full_settlement(
+    creation: &NewAuthorization,
+    amount: BaseUnits,
+    now: ChainTime,
+    expires_at: ChainTime,
+) -> Result<Option<Schedule>, Refusal> {
+    let settle_at = settlement_time(creation.settle_at, now, expires_at)?;
+    Ok(settle_at.map(|settle_at| Schedule { settle_at, amount, written: creation.amount }))
+}
+
+/// When to settle: ahead of now and before the expiry.
+pub(super) fn settlement_time(
+    requested: RequestedTime,
+    now: ChainTime,
+    expires_at: ChainTime,
+) -> Result<Option<ChainTime>, Refusal> {
+    match requested {
+        RequestedTime::Absent => Ok(None),
+        RequestedTime::Malformed => Err(Refusal::InvalidSettleAt("must be RFC 3339 with a time zone")),
+        RequestedTime::At(settle_at) if settle_at <= now => {
+            Err(Refusal::InvalidSettleAt("must be in the future"))
+        }
+        RequestedTime::At(settle_at) if settle_at >= expires_at => {
+            Err(Refusal::InvalidSettleAt("must be before expiresAt"))
+        }
+        RequestedTime::At(settle_at) => Ok(Some(settle_at)),
     }
 }

@@ -1,11 +1,117 @@
-//! Waiting for an outcome.
-use super::Snapshot;
-use crate::model::Preauth;
-use crate::store::{Connection, StoreError, operations};
+//! Waiting for an outcome: woken by the observer, decided by the database.
+
+use tokio::time::Instant;
+
+use super::{Ending, Preauths, Refusal, Snapshot, Stop};
+use crate::model::{CallFailure, Operation, OperationId, OperationState, Preauth, PreauthKey, PreauthStatus};
+use crate::store::{Connection, StoreError, operations, preauths};
+
+/// How an operation ended for the one who asked for it.
+pub(super) enum OperationEnd {
+    Done,
+    Failed {
+        failure: CallFailure,
+        was_signed: bool,
+    },
+    /// Another outcome came first.
+    Beaten,
+}
 
 impl Snapshot {
     pub(super) async fn read(connection: &mut Connection, preauth: Preauth) -> Result<Self, StoreError> {
         let open = operations::open_of(connection, preauth.key).await?;
         Ok(Self { preauth, pending_operation: open.map(|operation| operation.kind) })
+    }
+}
+
+impl Preauths {
+    pub(super) async fn snapshot(&self, key: PreauthKey) -> Result<Snapshot, StoreError> {
+        let mut reader = self.inner.store.read().await?;
+        let preauth = preauths::by_key(&mut reader, key).await?;
+        Snapshot::read(&mut reader, preauth).await
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    pub(super) fn patience(&self) -> Instant {
+        Instant::now() + self.inner.settings.request_timeout
+    }
+
+    /// Follows a preauth until `decide` knows its ending, or the request has waited long enough.
+    pub(super) async fn follow(
+        &self,
+        key: PreauthKey,
+        decide: impl Fn(&Snapshot) -> Option<Result<(), Refusal>>,
+    ) -> Result<Ending, Stop> {
+        let until = self.patience();
+        let mut watch = self.inner.signals.watch(key);
+        let mut patient = true;
+        loop {
+            let snapshot = self.snapshot(key).await?;
+            match decide(&snapshot) {
+                Some(Ok(())) => return Ok(Ending::Done(Box::new(snapshot))),
+                Some(Err(refusal)) => return Err(refusal.into()),
+                None if !patient => return Ok(Ending::Accepted(Box::new(snapshot))),
+                None => patient = tokio::time::timeout_at(until, watch.changed()).await.is_ok(),
+            }
+        }
+    }
+
+    /// Follows an operation to its end. `Ok(None)`: the request has waited long enough.
+    pub(super) async fn follow_operation(
+        &self,
+        key: PreauthKey,
+        id: OperationId,
+        until: Instant,
+    ) -> Result<Option<OperationEnd>, StoreError> {
+        let mut watch = self.inner.signals.watch(key);
+        loop {
+            let operation = {
+                let mut reader = self.inner.store.read().await?;
+                operations::by_id(&mut reader, id).await?
+            };
+            if let Some(end) = end_of(operation) {
+                return Ok(Some(end));
+            }
+            if tokio::time::timeout_at(until, watch.changed()).await.is_err() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits until no operation of the preauth is open. `false`: the request has waited long enough.
+    pub(super) async fn until_decided(&self, key: PreauthKey, until: Instant) -> Result<bool, StoreError> {
+        let mut watch = self.inner.signals.watch(key);
+        loop {
+            let open = {
+                let mut reader = self.inner.store.read().await?;
+                operations::open_of(&mut reader, key).await?
+            };
+            if open.is_none() {
+                return Ok(true);
+            }
+            if tokio::time::timeout_at(until, watch.changed()).await.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+fn end_of(operation: Operation) -> Option<OperationEnd> {
+    match operation.state {
+        OperationState::Due | OperationState::Batched | OperationState::Parked => None,
+        OperationState::Done => Some(OperationEnd::Done),
+        OperationState::Superseded => Some(OperationEnd::Beaten),
+        OperationState::Failed => Some(OperationEnd::Failed {
+            failure: operation.failure.unwrap_or_else(|| CallFailure::Other("unknown".into())),
+            was_signed: operation.batch.is_some(),
+        }),
+    }
+}
+
+/// Why an AUTHORIZED preauth is needed and this is none.
+pub(super) fn not_authorized(status: PreauthStatus) -> Refusal {
+    match status {
+        PreauthStatus::Expired => Refusal::Expired,
+        other => Refusal::InvalidState(other),
     }
 }

@@ -192,6 +192,16 @@ pub async fn reopen_above(
     rows.iter().map(|row| Ok(BatchId(row.try_get("id")?))).collect()
 }
 
+/// How a batch's transaction ended; `None` while it is open or when it was lost.
+pub async fn succeeded(connection: &mut Connection, id: BatchId) -> Result<Option<bool>, StoreError> {
+    let succeeded: Option<i64> = sqlx::query("SELECT succeeded FROM batches WHERE id = $1")
+        .bind(id.0)
+        .fetch_one(connection)
+        .await?
+        .try_get(0)?;
+    Ok(succeeded.map(|succeeded| succeeded != 0))
+}
+
 /// Whether a batch may still be mined.
 pub async fn is_open(connection: &mut Connection, id: BatchId) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM batches WHERE id = $1 AND state = 'open'")

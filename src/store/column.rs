@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::model::{Account, BaseUnits, ChainTime, Millis, TenantId, TokenAmount};
+use crate::model::{Account, BaseUnits, CallFailure, ChainTime, Millis, TenantId, TokenAmount};
 
 pub(super) fn corrupt(column: &str, why: impl Display) -> StoreError {
     StoreError::Corrupt(format!("{column}: {why}"))
@@ -90,4 +90,9 @@ pub(super) fn word<T>(row: &SqliteRow, column: &str, parse: fn(&str) -> Option<T
 /// Numbers of the chain as SQL's signed integers.
 pub(super) fn signed(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|error| corrupt("number", error))
+}
+
+pub(super) fn optional_failure(row: &SqliteRow, column: &str) -> Result<Option<CallFailure>, StoreError> {
+    let text: Option<&str> = row.try_get(column)?;
+    Ok(text.map(CallFailure::from_text))
 }

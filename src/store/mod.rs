@@ -49,7 +49,7 @@ pub enum StoreError {
     Corrupt(String),
     #[error("the change could not be committed: {0}")]
     Commit(String),
-    #[error("the writer has stopped")]
+    #[error("the database takes no changes")]
     Stopped,
     #[error("{path}: {source}")]
     File { path: PathBuf, source: std::io::Error },

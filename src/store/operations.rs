@@ -4,16 +4,16 @@ use alloy::primitives::{Address, Bytes};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{address, b256, base_units, chain_time, optional_amount, word};
+use super::column::{address, b256, base_units, chain_time, optional_amount, optional_failure, word};
 use super::{Connection, StoreError};
 use crate::model::{
-    BaseUnits, BatchId, ChainTime, Millis, Operation, OperationId, OperationKind, OperationState, PreauthKey,
-    Terms, TokenAmount,
+    BaseUnits, BatchId, CallFailure, ChainTime, Millis, Operation, OperationId, OperationKind,
+    OperationState, PreauthKey, Terms, TokenAmount,
 };
 
 const COLUMNS: &str = "id, preauth, kind, state, amount, amount_written, deadline, batch_id, failure";
 
-/// Writes down an operation as due. When another operation of the preauth is open this is a unique violation.
+/// Writes down an operation as due. `None`: another operation of the preauth is open.
 pub async fn insert(
     connection: &mut Connection,
     preauth: PreauthKey,
@@ -21,10 +21,11 @@ pub async fn insert(
     amount: Option<(BaseUnits, TokenAmount)>,
     deadline: ChainTime,
     now: Millis,
-) -> Result<OperationId, StoreError> {
+) -> Result<Option<OperationId>, StoreError> {
     let row = sqlx::query(
         "INSERT INTO operations (preauth, kind, state, amount, amount_written, deadline, created_at, updated_at)
-         VALUES ($1, $2, 'due', $3, $4, $5, $6, $6) RETURNING id",
+         VALUES ($1, $2, 'due', $3, $4, $5, $6, $6)
+         ON CONFLICT (preauth) WHERE state IN ('due', 'batched') DO NOTHING RETURNING id",
     )
     .bind(preauth.0)
     .bind(kind.as_str())
@@ -32,9 +33,9 @@ pub async fn insert(
     .bind(amount.map(|(_, written)| written.to_string()))
     .bind(deadline.as_i64())
     .bind(now.0)
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(OperationId(row.try_get("id")?))
+    row.map(|row| Ok(OperationId(row.try_get("id")?))).transpose()
 }
 
 pub async fn by_id(connection: &mut Connection, id: OperationId) -> Result<Operation, StoreError> {
@@ -154,18 +155,18 @@ pub async fn next_deferred(connection: &mut Connection, now: Millis) -> Result<O
     Ok(next.map(Millis))
 }
 
-/// Moves an operation to a state, keeping the batch that carried it. A failure is text for people.
+/// Moves an operation to a state, keeping the batch that carried it.
 pub async fn set_state(
     connection: &mut Connection,
     id: OperationId,
     state: OperationState,
-    failure: Option<&str>,
+    failure: Option<&CallFailure>,
     now: Millis,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE operations SET state = $2, failure = $3, updated_at = $4 WHERE id = $1")
         .bind(id.0)
         .bind(state.as_str())
-        .bind(failure)
+        .bind(failure.map(ToString::to_string))
         .bind(now.0)
         .execute(connection)
         .await?;
@@ -188,6 +189,24 @@ pub async fn take_into_batch(
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Makes an operation due again that a batch carried without effect, not to be tried before `not_before`.
+pub async fn make_due(
+    connection: &mut Connection,
+    id: OperationId,
+    not_before: Millis,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE operations SET state = 'due', not_before = $2, tries = tries + 1, updated_at = $3 WHERE id = $1",
+    )
+    .bind(id.0)
+    .bind(not_before.0)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Puts a due operation off until `not_before`.
@@ -217,6 +236,6 @@ fn decode(row: &SqliteRow) -> Result<Operation, StoreError> {
         amount: optional_amount(row, "amount", "amount_written")?,
         deadline: chain_time(row, "deadline")?,
         batch: row.try_get::<Option<i64>, _>("batch_id")?.map(BatchId),
-        failure: row.try_get("failure")?,
+        failure: optional_failure(row, "failure")?,
     })
 }

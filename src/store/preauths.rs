@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::column::{
     account, address, b256, base_units, chain_time, corrupt, millis, optional_amount, optional_b256,
-    optional_base_units, tenant_id, token_amount, uuid, word,
+    optional_base_units, optional_failure, tenant_id, token_amount, uuid, word,
 };
 use super::{Connection, StoreError};
 use crate::model::{
@@ -96,7 +96,7 @@ pub async fn save(connection: &mut Connection, preauth: &Preauth, now: Millis) -
     .bind(preauth.lock_transaction.as_ref().map(|hash| hash.as_slice()))
     .bind(preauth.close_transaction.as_ref().map(|hash| hash.as_slice()))
     .bind(preauth.deferred_refund.map(|units| units.to_string()))
-    .bind(preauth.failure.as_deref())
+    .bind(preauth.failure.as_ref().map(ToString::to_string))
     .bind(now.0)
     .execute(connection)
     .await?;
@@ -265,7 +265,7 @@ fn decode(row: &SqliteRow) -> Result<Preauth, StoreError> {
         lock_transaction: optional_b256(row, "lock_transaction")?,
         close_transaction: optional_b256(row, "close_transaction")?,
         deferred_refund: optional_base_units(row, "deferred_refund")?,
-        failure: row.try_get("failure")?,
+        failure: optional_failure(row, "failure")?,
         created_at: millis(row, "created_at")?,
         updated_at: millis(row, "updated_at")?,
     })

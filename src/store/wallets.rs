@@ -121,6 +121,20 @@ pub async fn offer_proof(
     Ok(())
 }
 
+/// The address and deadline a nonce was handed out for. `None`: unknown, used, or another tenant's.
+pub async fn offered_proof(
+    connection: &mut Connection,
+    tenant: TenantId,
+    nonce: B256,
+) -> Result<Option<(Address, i64)>, StoreError> {
+    let row = sqlx::query("SELECT address, deadline FROM wallet_proofs WHERE nonce = $1 AND tenant_id = $2")
+        .bind(nonce.as_slice())
+        .bind(tenant.0.as_bytes().as_slice())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(offer).transpose()
+}
+
 /// Uses up a nonce: the address and deadline it was handed out for. `None`: unknown, used, or another tenant's.
 pub async fn take_proof(
     connection: &mut Connection,
@@ -134,10 +148,11 @@ pub async fn take_proof(
     .bind(tenant.0.as_bytes().as_slice())
     .fetch_optional(connection)
     .await?;
-    row.map(|row| {
-        Ok((address(&row, "address")?, row.try_get("deadline").map_err(|error| corrupt("deadline", error))?))
-    })
-    .transpose()
+    row.as_ref().map(offer).transpose()
+}
+
+fn offer(row: &SqliteRow) -> Result<(Address, i64), StoreError> {
+    Ok((address(row, "address")?, row.try_get("deadline").map_err(|error| corrupt("deadline", error))?))
 }
 
 fn decode(row: &SqliteRow) -> Result<Wallet, StoreError> {

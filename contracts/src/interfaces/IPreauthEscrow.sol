@@ -102,7 +102,7 @@ interface IPreauthEscrow {
     error InvalidExpiry(uint40 expiresAt);
     /// @notice The hold or the amount is zero, or the amount is above the hold.
     error InvalidAmount(uint96 amount);
-    /// @notice Sender or receiver is zero, the escrow, the token, or both are the same; or the token is no contract.
+    /// @notice Sender or receiver is zero, the escrow, the token, or both are the same.
     error InvalidParty(address party);
     /// @notice The consent has an unknown kind or does not carry the sender's signature over these terms.
     error InvalidConsent();

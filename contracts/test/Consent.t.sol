@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+import {PreauthEscrow} from "../src/PreauthEscrow.sol";
+import {IPreauthEscrow} from "../src/interfaces/IPreauthEscrow.sol";
+import {EscrowTest} from "./EscrowTest.sol";
+import {Wallet} from "./mocks/Wallet.sol";
+
+contract ConsentTest is EscrowTest {
+    bytes32 private constant PASSWORD = keccak256("open sesame");
+
+    // ------------------------------------------------------------- by allowance
+
+    function test_AllowanceNeedsARegisteredReceiver() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        terms.receiver = stranger;
+        refused(operator, abi.encodeWithSelector(IPreauthEscrow.ReceiverNotRegistered.selector, stranger));
+        escrow.authorize(terms, "");
+    }
+
+    function test_ARegistrationCountsFromTheEndOfItsDelay() public {
+        vm.prank(admin);
+        escrow.registerReceiver(stranger);
+        uint256 activeFrom = block.timestamp + DELAY;
+        assertEq(escrow.receiverActiveFrom(stranger), activeFrom);
+
+        vm.warp(activeFrom - 1);
+        IPreauthEscrow.Terms memory terms = someTerms();
+        terms.receiver = stranger;
+        refused(operator, abi.encodeWithSelector(IPreauthEscrow.ReceiverNotRegistered.selector, stranger));
+        escrow.authorize(terms, "");
+
+        vm.warp(activeFrom);
+        lock(terms);
+    }
+
+    function test_ARemovedReceiverCountsNoMore() public {
+        vm.prank(admin);
+        escrow.removeReceiver(receiver);
+        IPreauthEscrow.Terms memory terms = someTerms();
+        refused(operator, abi.encodeWithSelector(IPreauthEscrow.ReceiverNotRegistered.selector, receiver));
+        escrow.authorize(terms, "");
+    }
+
+    function test_ASenderCanDemandSignatures() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        expectEvent();
+        emit IPreauthEscrow.SignedConsentRequired(sender, true);
+        vm.prank(sender);
+        escrow.requireSignedConsent(true);
+        assertTrue(escrow.signedConsentRequired(sender));
+
+        refused(operator, abi.encodeWithSelector(IPreauthEscrow.ConsentRequired.selector, sender));
+        escrow.authorize(terms, "");
+
+        bytes memory consent = signed(terms, "sender");
+        vm.prank(operator);
+        escrow.authorize(terms, consent);
+
+        expectEvent();
+        emit IPreauthEscrow.SignedConsentRequired(sender, false);
+        vm.prank(sender);
+        escrow.requireSignedConsent(false);
+        someHold();
+    }
+
+    // -------------------------------------------------------------- by signature
+
+    function test_ASignatureNeedsNoRegisteredReceiver() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        terms.receiver = stranger;
+        bytes memory consent = signed(terms, "sender");
+        vm.prank(operator);
+        escrow.authorize(terms, consent);
+        assertStatus(terms, IPreauthEscrow.Status.Open);
+    }
+
+    function test_TheDigestIsTheOneOfTheStandard() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        bytes32 typeHash = keccak256(
+            "Terms(address sender,address receiver,address token,uint96 hold,uint40 expiresAt,bytes32 preauthId)"
+        );
+        bytes32 structHash = keccak256(
+            abi.encode(
+                typeHash, terms.sender, terms.receiver, terms.token, terms.hold, terms.expiresAt, terms.preauthId
+            )
+        );
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("PreauthEscrow"),
+                keccak256("1"),
+                block.chainid,
+                address(escrow)
+            )
+        );
+        assertEq(escrow.hashTerms(terms), structHash);
+        assertEq(escrow.consentDigest(terms), keccak256(abi.encodePacked(hex"1901", domain, structHash)));
+    }
+
+    function test_ASignatureCountsForTheSignedTermsOnly() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        bytes memory consent = signed(terms, "sender");
+        for (uint256 field = 0; field < ALTERABLE_FIELDS; ++field) {
+            IPreauthEscrow.Terms memory other = altered(terms, field);
+            refused(operator, IPreauthEscrow.InvalidConsent.selector);
+            escrow.authorize(other, consent);
+        }
+        terms.preauthId ^= bytes32(uint256(1));
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, consent);
+    }
+
+    function test_ASignatureOfAnotherIsRejected() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        bytes memory consent = signed(terms, "receiver");
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, consent);
+    }
+
+    function test_ASignatureForAnotherEscrowOrChainIsRejected() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        PreauthEscrow other = new PreauthEscrow(admin, guardian, new address[](0), DELAY, LONGEST);
+        bytes memory elsewhere = signedDigest(other.consentDigest(terms), "sender");
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, elsewhere);
+
+        bytes memory here = signed(terms, "sender");
+        vm.chainId(block.chainid + 1);
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, here);
+    }
+
+    function test_AnUnknownKindIsRejected() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        bytes memory consent = signed(terms, "sender");
+        for (uint256 kind = 0; kind < 256; ++kind) {
+            if (kind == 1) continue;
+            consent[0] = bytes1(uint8(kind));
+            refused(operator, IPreauthEscrow.InvalidConsent.selector);
+            escrow.authorize(terms, consent);
+        }
+    }
+
+    function test_ASignatureOfAnyOtherLengthIsRejected() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        bytes memory consent = signed(terms, "sender");
+        for (uint256 length = 1; length < 70; ++length) {
+            if (length == consent.length) continue;
+            bytes memory other = new bytes(length);
+            for (uint256 i = 0; i < length && i < consent.length; ++i) {
+                other[i] = consent[i];
+            }
+            refused(operator, IPreauthEscrow.InvalidConsent.selector);
+            escrow.authorize(terms, other);
+        }
+    }
+
+    function test_TheMirroredSignatureIsRejected() public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf("sender"), escrow.consentDigest(terms));
+        uint256 order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
+        bytes memory mirrored = abi.encodePacked(uint8(1), r, order - uint256(s), v == 27 ? uint8(28) : uint8(27));
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, mirrored);
+    }
+
+    function testFuzz_NoOtherBytesAreConsent(bytes calldata consent) public {
+        vm.assume(consent.length != 0);
+        IPreauthEscrow.Terms memory terms = someTerms();
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, consent);
+    }
+
+    function testFuzz_AChangedBitIsNoSignature(uint256 bit) public {
+        IPreauthEscrow.Terms memory terms = someTerms();
+        bytes memory consent = signed(terms, "sender");
+        bit = bound(bit, 0, consent.length * 8 - 1);
+        consent[bit / 8] ^= bytes1(uint8(1 << (bit % 8)));
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, consent);
+    }
+
+    // --------------------------------------------------------------- by contract
+
+    function test_AContractWalletConsentsByErc1271() public {
+        (Wallet wallet, IPreauthEscrow.Terms memory terms) = someWallet();
+        bytes memory consent = abi.encodePacked(uint8(1), PASSWORD, escrow.consentDigest(terms));
+        vm.prank(operator);
+        escrow.authorize(terms, consent);
+        assertEq(token.balanceOf(address(wallet)), FUNDS - HOLD);
+    }
+
+    function test_AContractWalletThatDoesNotConsentIsRejected() public {
+        (Wallet wallet, IPreauthEscrow.Terms memory terms) = someWallet();
+        bytes memory wrong = abi.encodePacked(uint8(1), PASSWORD, escrow.hashTerms(terms));
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(terms, wrong);
+
+        bytes memory right = abi.encodePacked(uint8(1), PASSWORD, escrow.consentDigest(terms));
+        Wallet.Manner[4] memory manners =
+            [Wallet.Manner.WrongAnswer, Wallet.Manner.Revert, Wallet.Manner.BurnAllGas, Wallet.Manner.ReturnBomb];
+        for (uint256 i = 0; i < manners.length; ++i) {
+            wallet.setManner(manners[i]);
+            vm.expectRevert(IPreauthEscrow.InvalidConsent.selector);
+            vm.prank(operator);
+            escrow.authorize{gas: 5_000_000}(terms, right);
+        }
+    }
+
+    /// @dev Under EIP-7702 an account has code and a key, and the key goes on to speak for it.
+    function test_AnAccountWithCodeConsentsByItsKey() public {
+        Wallet wallet = new Wallet(PASSWORD);
+        vm.etch(sender, address(wallet).code);
+        IPreauthEscrow.Terms memory byKey = someTerms();
+        bytes memory consent = signed(byKey, "sender");
+        vm.prank(operator);
+        escrow.authorize(byKey, consent);
+
+        IPreauthEscrow.Terms memory byCode = someTerms();
+        consent = abi.encodePacked(uint8(1), PASSWORD, escrow.consentDigest(byCode));
+        vm.prank(operator);
+        escrow.authorize(byCode, consent);
+
+        IPreauthEscrow.Terms memory byNeither = someTerms();
+        consent = signed(byNeither, "stranger");
+        refused(operator, IPreauthEscrow.InvalidConsent.selector);
+        escrow.authorize(byNeither, consent);
+    }
+
+    // ------------------------------------------------------------------- helpers
+
+    function someWallet() private returns (Wallet wallet, IPreauthEscrow.Terms memory terms) {
+        wallet = new Wallet(PASSWORD);
+        token.mint(address(wallet), FUNDS);
+        wallet.approve(IERC20(address(token)), address(escrow));
+        terms = someTerms();
+        terms.sender = address(wallet);
+    }
+
+    function signed(IPreauthEscrow.Terms memory terms, string memory name) private view returns (bytes memory) {
+        return signedDigest(escrow.consentDigest(terms), name);
+    }
+
+    function signedDigest(bytes32 digest, string memory name) private pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keyOf(name), digest);
+        return abi.encodePacked(uint8(1), r, s, v);
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+/// @title A contract wallet that takes one word as the signature of anything. FOR TESTS ONLY.
+contract Wallet is IERC1271 {
+    enum Manner {
+        Fair,
+        WrongAnswer,
+        Revert,
+        BurnAllGas,
+        ReturnBomb
+    }
+
+    bytes32 private immutable PASSWORD;
+    Manner public manner;
+
+    constructor(bytes32 password) {
+        PASSWORD = password;
+    }
+
+    function setManner(Manner newManner) external {
+        manner = newManner;
+    }
+
+    function approve(IERC20 token, address spender) external {
+        token.approve(spender, type(uint256).max);
+    }
+
+    function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
+        if (manner == Manner.WrongAnswer) return 0xffffffff;
+        if (manner == Manner.Revert) revert("no");
+        if (manner == Manner.BurnAllGas) while (true) {}
+        if (manner == Manner.ReturnBomb) {
+            assembly {
+                return(0, gas())
+            }
+        }
+        bool right = signature.length == 64 && bytes32(signature) == PASSWORD && bytes32(signature[32:]) == hash;
+        return right ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
+    }
+}

@@ -1,0 +1,166 @@
+//! What surrounds every request: its id, its log line and numbers, the error envelope, the limits.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::error::ApiError;
+
+/// The largest body of a request, in bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The longest request id that is taken over from a client.
+const MAX_REQUEST_ID_CHARS: usize = 128;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts the layers around a router, the outermost last.
+pub fn surround(router: Router) -> Router {
+    router
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(caught))
+        .layer(axum::middleware::from_fn(edge))
+}
+
+/// Names the request, runs it inside a span that carries the name, and writes the envelope of an error.
+///
+/// Neither bodies nor headers are logged: they hold keys and signatures.
+async fn edge(request: Request, next: Next) -> Response {
+    let request_id = request_id(&request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let span = tracing::info_span!("request", request_id, %method, route, tenant = tracing::field::Empty);
+    // Measures the machine, decides nothing: the one place where a clock is no parameter.
+    let started = tokio::time::Instant::now();
+
+    let response = next.run(request).instrument(span.clone()).await;
+
+    let seconds = started.elapsed().as_secs_f64();
+    let status = response.status().as_u16();
+    span.in_scope(|| tracing::info!(status, seconds, "answered"));
+    let labels =
+        [("method", method.to_string()), ("route", route.to_owned()), ("status", status.to_string())];
+    metrics::counter!("preauthd_http_requests_total", &labels).increment(1);
+    metrics::histogram!("preauthd_http_request_seconds", &labels).record(seconds);
+
+    let mut response = in_envelope(response, &request_id);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+    response
+}
+
+/// The client's id where it is fit for a log line, else a new one.
+fn request_id(request: &Request) -> String {
+    let is_sane = |id: &&str| {
+        (1..=MAX_REQUEST_ID_CHARS).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+    };
+    request
+        .headers()
+        .get(&REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(is_sane)
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+/// Writes the body of an error, whoever answered it.
+fn in_envelope(mut response: Response, request_id: &str) -> Response {
+    let status = response.status();
+    let error = match response.extensions_mut().remove::<ApiError>() {
+        Some(error) => error,
+        None if status.is_client_error() || status.is_server_error() => ApiError::of_status(status),
+        None => return response,
+    };
+    let body = axum::Json(error.into_envelope(Some(request_id))).into_response();
+    let (mut parts, _) = response.into_parts();
+    let (body_parts, body) = body.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(body_parts.headers);
+    Response::from_parts(parts, body)
+}
+
+/// A panic is a fault of ours: it costs this request, and shows nothing.
+fn caught(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)");
+    tracing::error!(panic = what, "a request panicked");
+    ApiError::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::routing::{get, post};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::testing::{Answer, read};
+
+    async fn ask(request: axum::http::request::Builder, body: impl Into<Body>) -> Answer {
+        async fn boom() -> StatusCode {
+            panic!("a secret of the house")
+        }
+        let router = Router::new()
+            .route("/boom", get(boom))
+            .route("/echo", post(|body: String| async { body }))
+            .route("/fault", get(|| async { StatusCode::BAD_GATEWAY }));
+        read(surround(router).oneshot(request.body(body.into()).unwrap()).await.unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_shows_nothing() {
+        let answer = ask(Request::get("/boom"), "").await;
+        assert_eq!(answer.error(), (500, "onchain", "Internal error", "internal_error"));
+        assert!(!answer.body.to_string().contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn unknown_routes_and_methods_are_answered_in_the_envelope() {
+        let answer = ask(Request::get("/nowhere"), "").await;
+        assert_eq!(answer.error(), (404, "onchain", "There is no such route", "unknown_route"));
+        let answer = ask(Request::get("/echo"), "").await;
+        assert_eq!(answer.status, 405);
+        assert_eq!(answer.code(), "method_not_allowed");
+        assert_eq!(answer.header("allow"), "POST");
+        assert_eq!(ask(Request::get("/fault"), "").await.error().3, "internal_error");
+    }
+
+    #[tokio::test]
+    async fn a_body_may_have_64_kib_and_not_a_byte_more() {
+        assert_eq!(ask(Request::post("/echo"), "x".repeat(MAX_BODY_BYTES)).await.status, 200);
+        let larger = "x".repeat(MAX_BODY_BYTES + 1);
+        let announced = Request::post("/echo").header("content-length", larger.len());
+        assert_eq!(ask(announced, larger.clone()).await.error().3, "body_too_large");
+        let chunks = futures::stream::iter([Ok::<_, std::io::Error>(larger)]);
+        assert_eq!(ask(Request::post("/echo"), Body::from_stream(chunks)).await.status, 413);
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_a_request_id() {
+        let answer = ask(Request::post("/echo").header("x-request-id", "shop-7:a.b_c"), "").await;
+        assert_eq!(answer.header("x-request-id"), "shop-7:a.b_c");
+        let answer = ask(Request::get("/nowhere").header("x-request-id", "shop-8"), "").await;
+        assert_eq!(answer.body["errors"][0]["requestId"], "shop-8");
+        for insane in ["", "a b", "a\"b", &"x".repeat(129)] {
+            let answer = ask(Request::get("/nowhere").header("x-request-id", insane), "").await;
+            let id = answer.header("x-request-id").to_owned();
+            assert_eq!(Uuid::parse_str(&id).unwrap().get_version_num(), 7, "{insane}");
+            assert_eq!(answer.body["errors"][0]["requestId"], id);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The REST room: turns bytes into typed commands of a tenant, and endings into answers. Nothing after it checks shapes
+//! again, and nothing before it knows what they mean.
+//!
+//! One file per endpoint. What they share: [`caller`] says who calls, [`json`] and [`shape`] read what was sent,
+//! [`refusals`] is the one table from refusals to answers, [`error`] the envelope, [`edge`] what surrounds every request.
+
+pub mod api_key;
+mod caller;
+mod cancel;
+mod create;
+mod cursor;
+mod dev;
+mod docs;
+mod edge;
+mod error;
+mod get;
+mod health;
+mod invoice_path;
+mod json;
+mod list;
+mod metrics;
+mod openapi;
+mod patience;
+mod problems;
+mod refusals;
+mod settle;
+mod shape;
+mod terms;
+#[cfg(test)]
+mod testing;
+mod tokens;
+mod view;
+mod wallets;
+mod withdraw;
+
+use std::sync::Arc;
+
+use alloy::primitives::Address;
+use axum::{Extension, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::chain::ChainClock;
+use crate::lane::Standing;
+use crate::preauth::Preauths;
+use crate::store::Store;
+
+pub use dev::DevPowers;
+pub use edge::MAX_BODY_BYTES;
+pub use error::{ApiError, ErrorEnvelope, ErrorItem};
+
+/// What the endpoints need. Clones share everything.
+#[derive(Clone)]
+pub struct HttpState {
+    pub preauths: Preauths,
+    /// For API keys only; everything else goes through `preauths`.
+    pub store: Store,
+    pub standing: Standing,
+    pub clock: ChainClock,
+    pub chain_id: u64,
+    /// The escrow that new preauthorizations use.
+    pub escrow: Address,
+    /// `None`: `/metrics` is off.
+    pub metrics: Option<PrometheusHandle>,
+    /// Only in `dev`.
+    pub dev: Option<DevPowers>,
+}
+
+/// The whole API, its layers included.
+pub fn router(state: HttpState) -> Router {
+    let mut described = OpenApiRouter::with_openapi(openapi::skeleton())
+        .routes(routes!(create::create, list::list))
+        .routes(routes!(get::get))
+        .routes(routes!(settle::settle, withdraw::withdraw))
+        .routes(routes!(cancel::cancel))
+        .routes(routes!(terms::offer_terms))
+        .routes(routes!(wallets::register::register, wallets::list::list))
+        .routes(routes!(wallets::remove::remove))
+        .routes(routes!(tokens::list))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(docs::docs));
+    if state.dev.is_some() {
+        described = described.routes(routes!(dev::advance));
+    }
+    let (router, mut api) = described.split_for_parts();
+    problems::add_errors(&mut api);
+    let document = api.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        "{}".to_owned()
+    });
+    let router = router.layer(Extension(openapi::Document(Arc::from(document)))).with_state(state);
+    edge::surround(router)
+}

@@ -1,0 +1,193 @@
+//! `GET /openapi.json`: generated from the handlers, and from the same table that answers refusals.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+use utoipa::openapi::SecurityRequirement;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use super::error::{ErrorEnvelope, ErrorItem};
+
+/// What holds for every route, for people.
+const INTRODUCTION: &str = "\
+Card-style preauthorization on ERC-20 tokens: create locks a payer's tokens in an escrow contract, settle pays all or \
+part of them to the receiver and returns the rest in the same transaction, and what nobody settles goes back to the \
+payer when it expires.
+
+**Access.** Every route but health, metrics and this document takes an API key, as `x-api-key` or as `Authorization: \
+Bearer`. GET needs the scope `read`, POST and DELETE the scope `write`. You see only what is yours.
+
+**Errors.** Every error of any kind is `{\"errors\":[{\"type\":…,\"message\":…,\"code\":…,\"requestId\":…}]}`. \
+`message` is stable and for people, `code` is stable and for machines. There are several errors only where several \
+fields are malformed. Every answer carries `x-request-id`: yours where you sent one (1 to 128 of `A-Za-z0-9-_.:`), else \
+a new one.
+
+**Amounts** are strings of plain decimal digits in whole tokens, such as `150.75`, and come back as you wrote them. \
+**Times** are RFC 3339 with a zone; answers are in UTC with milliseconds. Expiries and schedules go by the chain's \
+clock. **Addresses** come back as you wrote them; mixed case must be the EIP-55 checksum.
+
+**Bodies** are JSON objects of at most 64 KiB. Unknown and repeated fields are refused.
+
+**Waiting.** A change is answered when its outcome is on chain. Past a time-out, or at once with `Prefer: \
+respond-async`, the answer is 202: durably accepted, to be followed with GET. A fault (500 `internal_error`) tells \
+nothing about the outcome: look with GET before you repeat.";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "preauthd", description = INTRODUCTION),
+    components(schemas(ErrorEnvelope, ErrorItem)),
+    tags(
+        (name = "Preauthorizations", description = "Lock, settle, release"),
+        (name = "Wallets", description = "Who may pay and be paid"),
+        (name = "Tokens", description = "What may be locked"),
+        (name = "Operation", description = "For those who run the daemon"),
+        (name = "Development", description = "Only in `preauthd dev`"),
+    ),
+)]
+struct Skeleton;
+
+/// The document before any route.
+pub(super) fn skeleton() -> utoipa::openapi::OpenApi {
+    let mut api = Skeleton::openapi();
+    let components = api.components.get_or_insert_default();
+    let key = ApiKey::Header(ApiKeyValue::new("x-api-key"));
+    components.add_security_scheme("apiKey", SecurityScheme::ApiKey(key));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let none: [&str; 0] = [];
+    api.security =
+        Some(vec![SecurityRequirement::new("apiKey", none), SecurityRequirement::new("bearer", none)]);
+    api
+}
+
+/// The finished document.
+#[derive(Clone)]
+pub(super) struct Document(pub Arc<str>);
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "openapi", tag = "Operation", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json")),
+)]
+pub(super) async fn openapi(Extension(document): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document.0.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::http::testing::House;
+
+    async fn document() -> Value {
+        let answer = House::open().await.get("/openapi.json").send().await;
+        assert_eq!(answer.status, 200);
+        answer.body
+    }
+
+    #[tokio::test]
+    async fn every_route_is_described() {
+        let document = document().await;
+        assert_eq!(document["openapi"], "3.1.0");
+        let described: Vec<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| {
+                item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+            })
+            .collect();
+        let mut routes = vec![
+            "post /onchain-preauth",
+            "get /onchain-preauth",
+            "get /onchain-preauth/{invoiceId}",
+            "post /onchain-preauth/{invoiceId}/settle",
+            "delete /onchain-preauth/{invoiceId}/settle",
+            "post /onchain-preauth/{invoiceId}/cancel",
+            "post /preauth-terms",
+            "post /wallets",
+            "get /wallets",
+            "delete /wallets/{address}",
+            "get /tokens",
+            "get /health/live",
+            "get /health/ready",
+            "get /metrics",
+            "get /openapi.json",
+            "get /docs",
+        ];
+        for route in &routes {
+            assert!(described.iter().any(|described| described == route), "{route}");
+        }
+        assert_eq!(described.len(), routes.len());
+        routes.dedup();
+    }
+
+    #[tokio::test]
+    async fn every_reference_leads_somewhere() {
+        fn check(value: &Value, document: &Value) {
+            match value {
+                Value::Object(fields) => {
+                    if let Some(Value::String(target)) = fields.get("$ref") {
+                        let pointer = target.strip_prefix('#').unwrap();
+                        assert!(document.pointer(pointer).is_some(), "{target}");
+                    }
+                    fields.values().for_each(|value| check(value, document));
+                }
+                Value::Array(items) => items.iter().for_each(|value| check(value, document)),
+                _ => {}
+            }
+        }
+        let document = document().await;
+        check(&document, &document);
+    }
+
+    #[tokio::test]
+    async fn operations_have_unique_names_and_say_how_they_fail() {
+        let document = document().await;
+        let operations: Vec<&Value> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values())
+            .collect();
+        let mut ids: Vec<_> =
+            operations.iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        let count = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+        for operation in operations.iter().filter(|operation| operation.get("security").is_none()) {
+            for status in ["401", "403", "500"] {
+                assert!(operation["responses"].get(status).is_some(), "{}", operation["operationId"]);
+            }
+        }
+        let create = &document["paths"]["/onchain-preauth"]["post"]["responses"];
+        for (status, message) in [
+            ("400", "Amount must be greater than zero"),
+            ("400", "Invalid expires_at format"),
+            ("404", "Wallet not registered"),
+            ("409", "Invoice already exists"),
+            ("500", "Preauth contract not available"),
+            ("500", "Insufficient Allowance"),
+            ("500", "Failed to check preapproval"),
+        ] {
+            assert!(create[status]["description"].as_str().unwrap().contains(message), "{message}");
+        }
+        assert_eq!(
+            create["409"]["content"]["application/json"]["examples"]["invoice_exists"]["value"]["errors"][0]
+                ["message"],
+            "Invoice already exists"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_clock_is_described_in_dev_only() {
+        let mut house = House::open().await;
+        assert!(house.get("/openapi.json").send().await.body["paths"].get("/dev/advance").is_none());
+        house.give_dev_powers();
+        assert!(house.get("/openapi.json").send().await.body["paths"].get("/dev/advance").is_some());
+    }
+}

@@ -1,0 +1,168 @@
+//! The errors of each operation in the OpenAPI document, worded by the code that answers them.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, ResponseBuilder};
+
+use super::error::ApiError;
+use super::refusals::{Verb, refused};
+use super::shape::Shape;
+use super::wallets::register::not_proven;
+use super::wallets::remove::not_registered;
+use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::preauth::{Refusal, RegistrationRefusal};
+
+/// Adds to each operation the errors it can end with.
+pub(super) fn add_errors(api: &mut utoipa::openapi::OpenApi) {
+    for item in api.paths.paths.values_mut() {
+        let PathItem { get, post, delete, .. } = item;
+        for operation in [get, post, delete].into_iter().flatten() {
+            let mut by_status = BTreeMap::<u16, Vec<ApiError>>::new();
+            for error in errors(operation) {
+                by_status.entry(error.status().as_u16()).or_default().push(error);
+            }
+            for (status, errors) in by_status {
+                operation.responses.responses.insert(status.to_string(), response(errors).into());
+            }
+        }
+    }
+}
+
+fn response(errors: Vec<ApiError>) -> utoipa::openapi::Response {
+    let mut lines = Vec::with_capacity(errors.len());
+    let mut examples = Vec::with_capacity(errors.len());
+    for error in errors {
+        for item in error.items() {
+            lines.push(format!("- `{}` (code `{}`)", item.message, item.code));
+        }
+        let Some((code, summary)) = error.items().first().map(|item| (item.code, item.message.clone()))
+        else {
+            continue;
+        };
+        let value = serde_json::to_value(error.into_envelope(None)).unwrap_or_default();
+        examples.push((code, ExampleBuilder::new().summary(summary).value(Some(value)).build()));
+    }
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("ErrorEnvelope")))
+        .examples_from_iter(examples)
+        .build();
+    ResponseBuilder::new().description(lines.join("\n")).content("application/json", content).build()
+}
+
+/// Everything an operation can be refused with.
+fn errors(operation: &Operation) -> Vec<ApiError> {
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let mut errors = Vec::new();
+    if operation.security.is_none() {
+        errors.push(ApiError::unauthenticated());
+        errors.extend(["missing_scope", "tenant_disabled"].map(ApiError::forbidden));
+        errors.push(ApiError::internal());
+    }
+    if operation.request_body.is_some() {
+        let malformed = "The body is not well-formed JSON (line 1, column 17)";
+        errors.push(ApiError::new(StatusCode::BAD_REQUEST, "malformed_json", malformed));
+        errors.extend(
+            [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE].map(ApiError::of_status),
+        );
+        let field = if matches!(id, "registerWallet") { "address" } else { "amount" };
+        let mut shape = Shape::of_body();
+        shape.read::<(), _>(field, Err("is missing"));
+        errors.push(shape.refused());
+    }
+    if matches!(id, "listPreauthorizations" | "listWallets" | "removeWallet") {
+        let mut shape = Shape::of_query();
+        let (name, why) = if id == "removeWallet" {
+            ("address", "must be 0x followed by 40 hexadecimal digits")
+        } else {
+            ("limit", "must be a number from 1 to 100")
+        };
+        shape.read::<(), _>(name, Err(why));
+        errors.push(shape.refused());
+    }
+    let (verb, refusals) = refusals(id);
+    errors.extend(refusals.iter().map(|refusal| refused(verb, refusal)));
+    match id {
+        "registerWallet" => errors
+            .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
+        "removeWallet" => errors.push(not_registered()),
+        "healthReady" => errors.push(ApiError::not_ready("observer: the node did not answer")),
+        "metrics" => errors.push(ApiError::of_status(StatusCode::NOT_FOUND)),
+        _ => {}
+    }
+    errors
+}
+
+/// The refusals of an operation, in the order of its checks, with likely reasons.
+fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
+    match operation_id {
+        "createPreauthorization" => {
+            let mut refusals = refusals_before_a_row();
+            refusals.push(Refusal::LockFailed(CallFailure::InsufficientAllowance));
+            (Verb::Create, refusals)
+        }
+        "offerTerms" => (Verb::Create, refusals_before_a_row()),
+        "getPreauthorization" => (Verb::Settle, vec![Refusal::NotFound]),
+        "settlePreauthorization" => (
+            Verb::Settle,
+            vec![
+                Refusal::AmountTooPrecise { decimals: 6 },
+                Refusal::AmountTooLarge,
+                Refusal::InvalidSettleAt("it is past"),
+                Refusal::NotInitialized(CallFailure::Other("the token refused the transfer".into())),
+                Refusal::NotFound,
+                Refusal::Expired,
+                Refusal::InvalidState(PreauthStatus::Rejected),
+                Refusal::ExceedsHold,
+                Refusal::AmountNotPositive,
+                Refusal::Busy(OperationKind::Cancel),
+                Refusal::SettlementFailed(CallFailure::Other("the token refused the transfer".into())),
+                Refusal::NotReady("observer: the node did not answer".into()),
+            ],
+        ),
+        "withdrawScheduledSettlement" => (
+            Verb::Settle,
+            vec![Refusal::NotFound, Refusal::NothingScheduled, Refusal::Busy(OperationKind::Settle)],
+        ),
+        "cancelPreauthorization" => (
+            Verb::Cancel,
+            vec![
+                Refusal::NotInitialized(CallFailure::Other("the token refused the transfer".into())),
+                Refusal::NotFound,
+                Refusal::Expired,
+                Refusal::InvalidState(PreauthStatus::Settled),
+                Refusal::Busy(OperationKind::Settle),
+                Refusal::CancellationFailed(CallFailure::Other("the token refused the transfer".into())),
+                Refusal::NotReady("observer: the node did not answer".into()),
+            ],
+        ),
+        _ => (Verb::Create, Vec::new()),
+    }
+}
+
+fn refusals_before_a_row() -> Vec<Refusal> {
+    vec![
+        Refusal::AmountNotPositive,
+        Refusal::SameWallet,
+        Refusal::TokenNotActive,
+        Refusal::InvalidExpiry("it has no zone"),
+        Refusal::AmountTooPrecise { decimals: 6 },
+        Refusal::AmountTooLarge,
+        Refusal::InvalidSettleAt("it is not before the expiry"),
+        Refusal::Rule(RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" }),
+        Refusal::ConsentWithoutExpiry,
+        Refusal::InvalidConsent,
+        Refusal::ConsentRequired,
+        Refusal::WalletNotRegistered(WalletRole::Sender),
+        Refusal::ReceiverNotActive,
+        Refusal::InvoiceExists,
+        Refusal::ContractNotAvailable("the escrow is paused".into()),
+        Refusal::InsufficientAllowance,
+        Refusal::InsufficientBalance,
+        Refusal::TokenRefused("the token reverted".into()),
+        Refusal::PreapprovalUnknown,
+        Refusal::NotReady("observer: the node did not answer".into()),
+    ]
+}

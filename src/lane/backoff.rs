@@ -1,0 +1,21 @@
+//! How long to wait before the next try.
+
+use std::time::Duration;
+
+use crate::model::Millis;
+
+const FIRST_MS: i64 = 500;
+/// Doublings at most: 500 ms << 8 is about two minutes.
+const MAX_DOUBLINGS: u32 = 8;
+
+/// When an operation that failed `tries` times before may be tried again.
+#[must_use]
+pub(super) fn after_failure(now: Millis, tries: u32) -> Millis {
+    now.saturating_add(FIRST_MS << tries.min(MAX_DOUBLINGS))
+}
+
+/// How long a worker rests after its `failures`-th failure in a row (a node that does not answer, a full disk).
+#[must_use]
+pub(super) fn rest(failures: u32) -> Duration {
+    Duration::from_millis(100 << failures.min(6))
+}

@@ -1,0 +1,169 @@
+//! A batch in flight: sent, sent again, replaced with higher fees, or found to be lost.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::time::Instant;
+
+use super::fees::Fees;
+use super::projection::lose_batch;
+use super::worker::{Lane, LaneError, TENDING};
+use crate::chain::{EscrowCall, SendAdvice, wall_now};
+use crate::model::{BatchId, OperationKind};
+use crate::store::batches::{Attempt, OpenBatch};
+use crate::store::{StoreError, batches, operations, preauths};
+
+/// How often stored bytes are sent again while they are not mined.
+const REBROADCAST: Duration = Duration::from_secs(5);
+/// A settlement this near its deadline, in seconds, does not wait as long for a replacement.
+const NEAR_DEADLINE_SECONDS: u64 = 120;
+
+/// What this process remembers of an open batch; all of it can be lost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flight {
+    attempt_since: Instant,
+    last_sent: Option<Instant>,
+    accepted: bool,
+}
+
+impl Flight {
+    #[allow(clippy::disallowed_methods)]
+    pub(super) fn new() -> Self {
+        Self { attempt_since: Instant::now(), last_sent: None, accepted: false }
+    }
+}
+
+impl Lane {
+    /// Looks after an open batch: sends it again, replaces it, or finds that its nonce is gone.
+    pub(super) async fn tend(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
+        let Some(newest) = batch.attempts.last() else { return Ok(()) };
+        // Found after a restart or a reorg, nobody knows whether it was sent.
+        let flight = *self.flights.entry(batch.id).or_insert_with(Flight::new);
+        let Some(last_sent) = flight.last_sent else {
+            self.broadcast(batch.id, newest).await;
+            return Ok(());
+        };
+        if last_sent.elapsed() < TENDING {
+            return Ok(());
+        }
+        if self.nonce_is_gone(batch).await? {
+            return self.give_up(batch).await;
+        }
+        if flight.attempt_since.elapsed() >= self.patience(batch).await? {
+            return self.replace(batch, newest).await;
+        }
+        if !flight.accepted || last_sent.elapsed() >= REBROADCAST {
+            self.broadcast(batch.id, newest).await;
+        }
+        Ok(())
+    }
+
+    /// How long the newest attempt may stay unmined: less where a settlement nears its deadline.
+    async fn patience(&self, batch: &OpenBatch) -> Result<Duration, LaneError> {
+        let deadline = {
+            let mut reader = self.store.read().await?;
+            let items = operations::of_batch(&mut reader, batch.id).await?;
+            items.iter().filter(|item| item.kind == OperationKind::Settle).map(|item| item.deadline).min()
+        };
+        let near =
+            deadline.is_some_and(|deadline| deadline.seconds_since(self.clock.now()) < NEAR_DEADLINE_SECONDS);
+        Ok(if near { self.settings.replace_after / 3 } else { self.settings.replace_after })
+    }
+
+    /// Whether, by the newest block taken in, the nonce was used and not by an attempt of ours.
+    async fn nonce_is_gone(&self, batch: &OpenBatch) -> Result<bool, LaneError> {
+        let block = self.clock.block();
+        let count = self.chain.transaction_count(self.operator(), Some(block)).await?;
+        if count <= batch.nonce {
+            return Ok(false);
+        }
+        // The observer may have taken in the batch since its row was read.
+        let mut reader = self.store.read().await?;
+        Ok(batches::is_open(&mut reader, batch.id).await?)
+    }
+
+    async fn give_up(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
+        tracing::warn!(batch = %batch.id, nonce = batch.nonce, operator = %self.operator(),
+            "a transaction that is not ours used the nonce: the batch is lost and its operations are due again");
+        let id = batch.id;
+        self.store
+            .write::<_, StoreError, _>(move |tx| async move { lose_batch(tx, id, wall_now()).await }.boxed())
+            .await?;
+        self.flights.remove(&batch.id);
+        self.signals.work_arrived();
+        Ok(())
+    }
+
+    /// Signs the same batch at its nonce with higher fees, writes it down, and sends it.
+    async fn replace(&mut self, batch: &OpenBatch, newest: &Attempt) -> Result<(), LaneError> {
+        let quote = self.chain.fee_quote().await?;
+        let old = Fees { max_fee: newest.max_fee, max_priority_fee: newest.max_priority_fee };
+        let Some(fees) = old.replacing(quote, &self.settings) else {
+            self.standing.report(&self.part, Some("the fee cap is reached: waiting for lower fees".into()));
+            self.broadcast(batch.id, newest).await;
+            self.restart_patience(batch.id);
+            return Ok(());
+        };
+        let calls = self.calls_of(batch).await?;
+        let attempt =
+            self.sign_attempt(batch.escrow, batch.nonce, batch.gas_limit, &calls, batch.gas_per_call, fees)?;
+        let (id, stored) = (batch.id, attempt.clone());
+        self.store
+            .write::<_, StoreError, _>(move |tx| {
+                async move { batches::add_attempt(tx, id, &stored).await }.boxed()
+            })
+            .await?;
+        tracing::info!(batch = %batch.id, nonce = batch.nonce, max_fee = fees.max_fee, transaction = %attempt.hash,
+            "batch replaced with higher fees");
+        metrics::counter!("preauthd_replacements_total").increment(1);
+        self.restart_patience(batch.id);
+        self.broadcast(batch.id, &attempt).await;
+        Ok(())
+    }
+
+    fn restart_patience(&mut self, batch: BatchId) {
+        if let Some(flight) = self.flights.get_mut(&batch) {
+            flight.attempt_since = Instant::now();
+        }
+    }
+
+    async fn calls_of(&self, batch: &OpenBatch) -> Result<Vec<EscrowCall>, LaneError> {
+        let mut reader = self.store.read().await?;
+        let mut calls = Vec::new();
+        for operation in operations::of_batch(&mut reader, batch.id).await? {
+            let preauth = preauths::by_key(&mut reader, operation.preauth).await?;
+            calls.push(EscrowCall {
+                kind: operation.kind,
+                terms: preauth.terms(),
+                amount: operation.amount.map(|(units, _)| units).unwrap_or_default(),
+                consent: preauth.consent,
+            });
+        }
+        Ok(calls)
+    }
+
+    pub(super) async fn broadcast(&mut self, batch: BatchId, attempt: &Attempt) {
+        let advice = self.chain.send(&attempt.raw).await;
+        if let Some(flight) = self.flights.get_mut(&batch) {
+            flight.last_sent = Some(Instant::now());
+            flight.accepted = advice == SendAdvice::Accepted;
+        }
+        match advice {
+            SendAdvice::Accepted => self.standing.report(&self.part, None),
+            SendAdvice::NonceUsed => {
+                tracing::debug!(transaction = %attempt.hash, "the nonce is used already")
+            }
+            SendAdvice::InsufficientFunds => {
+                let trouble = format!("the key {} cannot pay for its gas", self.operator());
+                self.standing.report(&self.part, Some(trouble));
+            }
+            SendAdvice::Underpriced => {
+                tracing::info!(transaction = %attempt.hash, "the node wants a higher fee")
+            }
+            SendAdvice::Unknown(why) => {
+                tracing::warn!(transaction = %attempt.hash, why, "it is unknown whether the node took it");
+            }
+        }
+        self.signals.look_for_block();
+    }
+}

@@ -1,0 +1,89 @@
+//! How much gas a transaction is given. Never asked from the node: `eth_estimateGas` sees the outer call only, and a
+//! call inside a batch that runs out of gas fails silently.
+
+use crate::chain::EscrowCall;
+use crate::model::OperationKind;
+
+/// What every transaction costs.
+const TRANSACTION: u64 = 21_000;
+/// Per byte of input; the dearer of the two prices, and above EIP-7623's floor of 40 per non-zero byte.
+const INPUT_BYTE: u64 = 40;
+/// What a batch spends on a call besides the call: decoding, memory, the event of a failure.
+const PER_CALL: u64 = 8_000;
+/// What a batch spends on itself.
+const PER_BATCH: u64 = 30_000;
+
+/// Gas a call may use at most. A refund needs the contract's fixed 100,000 and a reserve for what follows it.
+#[must_use]
+pub fn call_gas(call: &EscrowCall) -> u64 {
+    match call.kind {
+        OperationKind::Authorize if call.consent.is_empty() => 150_000,
+        // A contract wallet's check of a signature.
+        OperationKind::Authorize => 250_000,
+        OperationKind::Settle => 210_000,
+        OperationKind::Cancel | OperationKind::Expire => 150_000,
+    }
+}
+
+/// The gas limit of a transaction for these calls, and the cap each of them gets.
+#[must_use]
+pub fn transaction_gas(calls: &[EscrowCall]) -> (u64, u64) {
+    let per_call = calls.iter().map(call_gas).max().unwrap_or_default();
+    let count = u64::try_from(calls.len()).unwrap_or(u64::MAX);
+    // Only 63/64 of the gas left can be handed on.
+    let handed_on = per_call.saturating_mul(64) / 63 + PER_CALL;
+    let input: u64 = calls.iter().map(|call| input_bytes(call) * INPUT_BYTE).sum();
+    (TRANSACTION + PER_BATCH + input + handed_on.saturating_mul(count), per_call)
+}
+
+/// How many of these calls, from the first on, fit into one transaction.
+#[must_use]
+pub(super) fn fitting(calls: &[EscrowCall], max_gas: u64) -> usize {
+    let fits = |count: &usize| transaction_gas(calls.get(..*count).unwrap_or_default()).0 <= max_gas;
+    (1..=calls.len()).take_while(fits).last().unwrap_or(calls.len().min(1))
+}
+
+/// Selector, terms, and the places a dynamic value takes in a batch's encoding.
+fn input_bytes(call: &EscrowCall) -> u64 {
+    let consent = u64::try_from(call.consent.len()).unwrap_or(u64::MAX);
+    // Non-zero bytes only: the rest of the twelve words is padding, at a tenth of the price.
+    180 + consent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BaseUnits, ChainTime, Terms};
+    use alloy::primitives::{Address, B256, Bytes};
+
+    fn call(kind: OperationKind, consent: usize) -> EscrowCall {
+        let terms = Terms {
+            sender: Address::ZERO,
+            receiver: Address::ZERO,
+            token: Address::ZERO,
+            hold: BaseUnits::ZERO,
+            expires_at: ChainTime(0),
+            preauth_id: B256::ZERO,
+        };
+        EscrowCall { kind, terms, amount: BaseUnits::ZERO, consent: Bytes::from(vec![1; consent]) }
+    }
+
+    #[test]
+    fn a_full_batch_stays_under_the_limit_and_one_more_would_not() {
+        for (kind, consent) in
+            [(OperationKind::Authorize, 0), (OperationKind::Authorize, 66), (OperationKind::Settle, 0)]
+        {
+            let calls = vec![call(kind, consent); 400];
+            let count = fitting(&calls, 16_777_216);
+            assert!(transaction_gas(&calls[..count]).0 <= 16_777_216);
+            assert!(transaction_gas(&calls[..=count]).0 > 16_777_216);
+            assert!(count > 50, "{count}");
+        }
+    }
+
+    #[test]
+    fn one_call_is_always_taken() {
+        assert_eq!(fitting(&[call(OperationKind::Settle, 0)], 1), 1);
+        assert_eq!(fitting(&[], 1), 0);
+    }
+}

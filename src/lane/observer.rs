@@ -1,0 +1,352 @@
+//! Follows the chain block by block and writes down what happened. The only writer of on-chain outcomes.
+//!
+//! Each block is taken in by one change that moves preauths, closes operations and batches, and advances the cursor, so
+//! a crash between two blocks loses nothing and repeats nothing. A block whose parent is not the last one taken in is
+//! a reorg: the projection goes back to the newest block both chains share and follows the new one from there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::projection::{BlockChanges, MinedBatch, take_in};
+use super::rollback::roll_back_to;
+use super::{LaneSettings, Signals, Standing, backoff};
+use crate::chain::{
+    BlockHeader, BlockView, Chain, ChainClock, ChainError, EscrowCall, EscrowLog, Receipt, wall_now,
+};
+use crate::model::{CallFailure, PreauthKey};
+use crate::store::batches::OpenBatch;
+use crate::store::blocks::Block;
+use crate::store::{Store, StoreError, batches, blocks, instance, operations, preauths};
+
+/// The part of [`Standing`] the observer answers for.
+const PART: &str = "chain";
+/// After a send the next block is looked for this soon; the interval doubles up to the ordinary one.
+const EAGER: Duration = Duration::from_millis(2);
+/// Blocks whose logs are fetched by one request while catching up on what is too deep to reorg.
+const RANGE: u64 = 2_000;
+
+/// Why the observer could not go on for now.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserverError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(
+        "the chain was reorganized deeper than {0} blocks: nothing is signed until an operator has looked at it"
+    )]
+    TooDeep(u64),
+}
+
+/// What one step did.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// The cursor moved; there may be more.
+    Moved,
+    /// Nothing new.
+    AtHead,
+}
+
+/// Follows one chain.
+pub struct Observer {
+    store: Store,
+    chain: Chain,
+    clock: ChainClock,
+    signals: Signals,
+    standing: Standing,
+    settings: LaneSettings,
+}
+
+impl Observer {
+    /// Prepares to follow the chain from the last block taken in, or from just before the oldest escrow.
+    pub async fn prepare(
+        store: Store,
+        chain: Chain,
+        signals: Signals,
+        standing: Standing,
+        settings: LaneSettings,
+    ) -> Result<Self, ObserverError> {
+        let (tip, escrows) = {
+            let mut reader = store.read().await?;
+            (blocks::tip(&mut reader).await?, instance::escrows(&mut reader).await?)
+        };
+        let tip = match tip {
+            Some(tip) => tip,
+            None => {
+                let head = chain.head().await?.number;
+                let oldest = escrows.iter().map(|(_, block)| *block).min().unwrap_or(head);
+                let start = block_at(&chain, oldest.min(head).saturating_sub(1)).await?.header;
+                let block = Block { number: start.number, hash: start.hash, timestamp: start.timestamp };
+                store.write(move |tx| async move { blocks::insert(tx, &block).await }.boxed()).await?;
+                block
+            }
+        };
+        let clock = ChainClock::starting_at(tip.number, tip.timestamp);
+        Ok(Self { store, chain, clock, signals, standing, settings })
+    }
+
+    /// The chain's clock, moved by this observer.
+    #[must_use]
+    pub fn clock(&self) -> ChainClock {
+        self.clock.clone()
+    }
+
+    /// Takes in everything up to the chain's head.
+    pub async fn catch_up(&self) -> Result<(), ObserverError> {
+        while self.step().await? == Step::Moved {}
+        Ok(())
+    }
+
+    /// Follows the chain until told to stop. Faults are reported and outlived.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut failures = 0;
+        let mut pause = self.settings.poll_interval;
+        loop {
+            match self.step().await {
+                Ok(Step::Moved) => {
+                    failures = 0;
+                    self.standing.report(PART, None);
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(Step::AtHead) => {
+                    failures = 0;
+                    self.standing.report(PART, None);
+                }
+                Err(error) => {
+                    if matches!(error, ObserverError::TooDeep(_)) {
+                        self.standing.report(Standing::FATAL, Some(error.to_string()));
+                    }
+                    self.standing.report(PART, Some(error.to_string()));
+                    failures += 1;
+                    pause = backoff::rest(failures);
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(self.settings.poll_interval),
+                () = self.signals.block_expected(), if failures == 0 => pause = EAGER,
+            }
+        }
+    }
+
+    /// Takes in the next block, goes back after a reorg, or finds that there is nothing new.
+    async fn step(&self) -> Result<Step, ObserverError> {
+        let head = self.chain.head().await?;
+        let tip = self.tip().await?;
+        let confirmed = head.number.saturating_sub(self.settings.confirmations.saturating_sub(1));
+
+        if head.number == tip.number && head.hash != tip.hash {
+            return self.go_back(tip).await;
+        }
+        if confirmed <= tip.number {
+            // A lower head is a lagging node, or a shorter chain: the stored block at its height tells.
+            if head.number < tip.number && !self.knows(&head).await? {
+                return self.go_back(tip).await;
+            }
+            return Ok(Step::AtHead);
+        }
+        let deep = confirmed.saturating_sub(self.settings.reorg_depth);
+        if tip.number + RANGE / 10 < deep {
+            return self.take_range(tip, deep.min(tip.number + RANGE)).await;
+        }
+        let Some(block) = self.chain.block_at(tip.number + 1).await? else { return Ok(Step::AtHead) };
+        if block.header.parent != tip.hash {
+            return self.go_back(tip).await;
+        }
+        self.take_block(&block).await
+    }
+
+    async fn tip(&self) -> Result<Block, ObserverError> {
+        let mut reader = self.store.read().await?;
+        let tip = blocks::tip(&mut reader).await?;
+        Ok(tip.ok_or_else(|| StoreError::Corrupt("blocks: the cursor is gone".into()))?)
+    }
+
+    async fn knows(&self, header: &BlockHeader) -> Result<bool, ObserverError> {
+        let mut reader = self.store.read().await?;
+        let stored = blocks::below(&mut reader, header.number + 1).await?;
+        Ok(stored.is_none_or(|stored| stored.number != header.number || stored.hash == header.hash))
+    }
+
+    async fn take_block(&self, block: &BlockView) -> Result<Step, ObserverError> {
+        let (escrows, open) = self.interests().await?;
+        let logs = if block.transactions.is_empty() {
+            Vec::new()
+        } else {
+            self.chain.logs_of_block(&escrows, block.header.hash).await?
+        };
+        let attempts = attempts_of(&open);
+        let mut mined = Vec::new();
+        for transaction in &block.transactions {
+            let Some(batch) = attempts.get(transaction) else { continue };
+            let receipt = self.chain.receipt(*transaction).await?;
+            let receipt = receipt.filter(|receipt| receipt.block_hash == block.header.hash);
+            // Some nodes show a block some milliseconds before its receipts.
+            let Some(receipt) = receipt else { return Ok(Step::AtHead) };
+            mined.push(self.mined_batch(batch, receipt, &block.header).await?);
+        }
+        self.write_down(block.header, logs, mined).await
+    }
+
+    /// Takes in many blocks at once that are too deep to be reorganized.
+    async fn take_range(&self, tip: Block, last: u64) -> Result<Step, ObserverError> {
+        let known = self.chain.block_at(tip.number).await?;
+        if known.is_none_or(|known| known.header.hash != tip.hash) {
+            return self.go_back(tip).await;
+        }
+        let (escrows, open) = self.interests().await?;
+        let mut by_block: BTreeMap<u64, (Vec<EscrowLog>, Vec<(OpenBatch, Receipt)>)> = BTreeMap::new();
+        for (number, log) in self.chain.logs_of_range(&escrows, tip.number + 1, last).await? {
+            by_block.entry(number).or_default().0.push(log);
+        }
+        for batch in open {
+            for attempt in &batch.attempts {
+                let receipt = self.chain.receipt(attempt.hash).await?;
+                if let Some(receipt) =
+                    receipt.filter(|receipt| receipt.block > tip.number && receipt.block <= last)
+                {
+                    by_block.entry(receipt.block).or_default().1.push((batch.clone(), receipt));
+                    break;
+                }
+            }
+        }
+        by_block.entry(last).or_default();
+        for (number, (logs, receipts)) in by_block {
+            let header = block_at(&self.chain, number).await?.header;
+            let mut mined = Vec::with_capacity(receipts.len());
+            for (batch, receipt) in receipts {
+                mined.push(self.mined_batch(&batch, receipt, &header).await?);
+            }
+            self.write_down(header, logs, mined).await?;
+        }
+        tracing::info!(block = last, "catching up");
+        Ok(Step::Moved)
+    }
+
+    async fn interests(&self) -> Result<(Vec<Address>, Vec<OpenBatch>), ObserverError> {
+        let mut reader = self.store.read().await?;
+        let escrows = instance::escrows(&mut reader).await?.into_iter().map(|(address, _)| address).collect();
+        Ok((escrows, batches::open(&mut reader, None).await?))
+    }
+
+    async fn mined_batch(
+        &self,
+        batch: &OpenBatch,
+        receipt: Receipt,
+        header: &BlockHeader,
+    ) -> Result<MinedBatch, ObserverError> {
+        let failure = if receipt.succeeded || receipt.gas_used >= batch.gas_limit {
+            // A whole transaction that ran out of gas says nothing about the operation in it.
+            None
+        } else {
+            self.failure_of_single(batch, header).await?
+        };
+        Ok(MinedBatch { batch: batch.id, receipt, failure })
+    }
+
+    /// A transaction of a single call leaves no log of its failure; running it again on the state before tells.
+    async fn failure_of_single(
+        &self,
+        batch: &OpenBatch,
+        header: &BlockHeader,
+    ) -> Result<Option<CallFailure>, ObserverError> {
+        let call = {
+            let mut reader = self.store.read().await?;
+            match operations::of_batch(&mut reader, batch.id).await?.as_slice() {
+                [only] => {
+                    let preauth = preauths::by_key(&mut reader, only.preauth).await?;
+                    EscrowCall {
+                        kind: only.kind,
+                        terms: preauth.terms(),
+                        amount: only.amount.map(|(units, _)| units).unwrap_or_default(),
+                        consent: preauth.consent,
+                    }
+                }
+                _ => return Ok(None),
+            }
+        };
+        match self.chain.replay(batch.operator, batch.escrow, &call, batch.gas_limit, header).await {
+            Ok(failure) => Ok(failure),
+            Err(error) => {
+                // Without a reason the operation is due again, and its dry run will tell.
+                tracing::warn!(%error, batch = %batch.id, "a failed transaction could not be run again");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn write_down(
+        &self,
+        header: BlockHeader,
+        logs: Vec<EscrowLog>,
+        mined: Vec<MinedBatch>,
+    ) -> Result<Step, ObserverError> {
+        for batch in &mined {
+            let receipt = &batch.receipt;
+            tracing::info!(batch = %batch.batch, block = header.number, gas = receipt.gas_used,
+                succeeded = receipt.succeeded, transaction = %receipt.transaction, "batch mined");
+        }
+        let forget_below = header.number.saturating_sub(self.settings.reorg_depth);
+        let changes = BlockChanges { header, logs, mined, forget_below };
+        let changed: Vec<PreauthKey> = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move { take_in(tx, &changes, wall_now()).await }.boxed()
+            })
+            .await?;
+        self.clock.advance(header.number, header.timestamp);
+        self.announce(changed);
+        Ok(Step::Moved)
+    }
+
+    /// Walks the stored blocks down to the newest one that is still in the chain, and takes back what is above it.
+    async fn go_back(&self, tip: Block) -> Result<Step, ObserverError> {
+        let mut stored = tip;
+        let common = loop {
+            let block = self.chain.block_at(stored.number).await?;
+            if block.is_some_and(|block| block.header.hash == stored.hash) {
+                break stored;
+            }
+            let mut reader = self.store.read().await?;
+            stored = blocks::below(&mut reader, stored.number)
+                .await?
+                .ok_or(ObserverError::TooDeep(self.settings.reorg_depth))?;
+        };
+        if common == tip {
+            return Ok(Step::AtHead);
+        }
+        tracing::warn!(from = tip.number, to = common.number, "the chain was reorganized");
+        metrics::counter!("preauthd_reorgs_total").increment(1);
+        let changed: Vec<PreauthKey> = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move { roll_back_to(tx, common.number, wall_now()).await }.boxed()
+            })
+            .await?;
+        self.clock.advance(common.number, common.timestamp);
+        self.announce(changed);
+        Ok(Step::Moved)
+    }
+
+    fn announce(&self, changed: Vec<PreauthKey>) {
+        self.signals.changed(changed);
+        self.signals.block_taken_in();
+        self.signals.work_arrived();
+    }
+}
+
+async fn block_at(chain: &Chain, number: u64) -> Result<BlockView, ChainError> {
+    let block = chain.block_at(number).await?;
+    block.ok_or_else(|| ChainError::Nonsense(format!("the node has no block {number}")))
+}
+
+fn attempts_of(open: &[OpenBatch]) -> HashMap<B256, &OpenBatch> {
+    open.iter().flat_map(|batch| batch.attempts.iter().map(move |attempt| (attempt.hash, batch))).collect()
+}

@@ -1,0 +1,322 @@
+//! What a block did to our preauths, written down in one change: the only place where on-chain outcomes become state.
+
+use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
+use crate::model::{
+    BaseUnits, BatchId, CallFailure, Disposition, Millis, Operation, OperationKind, OperationState, Preauth,
+    PreauthEvent, PreauthKey, Settlement, TokenAmount,
+};
+use crate::store::outcomes::{OutcomeKind, Position};
+use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
+
+use super::backoff;
+
+/// A block with all that matters in it, fetched before the change is written.
+#[derive(Debug, Clone)]
+pub(super) struct BlockChanges {
+    pub header: BlockHeader,
+    pub logs: Vec<EscrowLog>,
+    pub mined: Vec<MinedBatch>,
+    /// Blocks below this height are too deep to matter and are forgotten.
+    pub forget_below: u64,
+}
+
+/// A batch of ours whose attempt is in the block.
+#[derive(Debug, Clone)]
+pub(super) struct MinedBatch {
+    pub batch: BatchId,
+    pub receipt: Receipt,
+    /// Why a transaction of a single call failed, where that could be found out.
+    pub failure: Option<CallFailure>,
+}
+
+/// Takes a block in. Returns the preauths that changed.
+pub(super) async fn take_in(
+    connection: &mut Connection,
+    changes: &BlockChanges,
+    now: Millis,
+) -> Result<Vec<PreauthKey>, StoreError> {
+    let mut changed = Vec::new();
+    for log in &changes.logs {
+        apply_log(connection, changes, log, now, &mut changed).await?;
+    }
+    for mined in &changes.mined {
+        close_batch(connection, changes, mined, now, &mut changed).await?;
+    }
+    let header = &changes.header;
+    let block = blocks::Block { number: header.number, hash: header.hash, timestamp: header.timestamp };
+    blocks::insert(connection, &block).await?;
+    blocks::delete_below(connection, changes.forget_below).await?;
+    Ok(changed)
+}
+
+async fn apply_log(
+    connection: &mut Connection,
+    changes: &BlockChanges,
+    log: &EscrowLog,
+    now: Millis,
+    changed: &mut Vec<PreauthKey>,
+) -> Result<(), StoreError> {
+    let Some(mut preauth) = preauths::by_preauth_id(connection, log.escrow, log.preauth_id).await? else {
+        tracing::debug!(preauth_id = %log.preauth_id, "a log of the escrow is about no preauth of this database");
+        return Ok(());
+    };
+    let position = Position {
+        block: changes.header.number,
+        log: i64::try_from(log.index).unwrap_or(i64::MAX),
+        transaction: log.transaction,
+    };
+    let (outcome, event) = match &log.event {
+        EscrowEvent::Locked => (OutcomeKind::Locked, PreauthEvent::Locked),
+        EscrowEvent::Settled { .. } => (OutcomeKind::Settled, PreauthEvent::Settled),
+        EscrowEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled),
+        EscrowEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired),
+        EscrowEvent::RefundDeferred { amount } => {
+            if outcomes::insert(connection, preauth.key, OutcomeKind::RefundDeferred, &position).await? {
+                preauth.deferred_refund = Some(*amount);
+                preauths::save(connection, &preauth, now).await?;
+                changed.push(preauth.key);
+            }
+            return Ok(());
+        }
+        EscrowEvent::CallFailed { kind, failure } => {
+            return apply_failed_call(
+                connection,
+                changes,
+                log,
+                (*kind, failure),
+                &position,
+                preauth,
+                now,
+                changed,
+            )
+            .await;
+        }
+    };
+    if !outcomes::insert(connection, preauth.key, outcome, &position).await? {
+        return Ok(());
+    }
+    match preauth.status.after(event) {
+        Ok(status) => preauth.status = status,
+        Err(error) => {
+            // The chain decides; that the database thought otherwise is for the reconciliation to explain.
+            tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id, %error, "the database disagrees with the chain");
+            return Ok(());
+        }
+    }
+    changed.push(preauth.key);
+    match &log.event {
+        EscrowEvent::Locked => {
+            preauth.lock_transaction = Some(log.transaction);
+            preauth.failure = None;
+            preauths::save(connection, &preauth, now).await?;
+            follow_lock(connection, &preauth, now).await
+        }
+        EscrowEvent::Settled { amount } => {
+            let written =
+                close_operations(connection, &preauth, OperationKind::Settle, Some(*amount), now).await?;
+            let written = written.unwrap_or_else(|| amount.in_tokens(preauth.decimals));
+            preauth.settlement = Some(Settlement { amount: *amount, written });
+            close(connection, preauth, log, now).await
+        }
+        EscrowEvent::Cancelled => {
+            close_operations(connection, &preauth, OperationKind::Cancel, None, now).await?;
+            close(connection, preauth, log, now).await
+        }
+        _ => {
+            close_operations(connection, &preauth, OperationKind::Expire, None, now).await?;
+            close(connection, preauth, log, now).await
+        }
+    }
+}
+
+/// What has waited for the lock: a cancel that came too early to be dropped, or an operation a reorg had parked.
+async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
+    if let Some(open) = operations::open_of(connection, preauth.key).await?
+        && open.kind == OperationKind::Authorize
+    {
+        operations::set_state(connection, open.id, OperationState::Done, None, now).await?;
+    }
+    if let Some(parked) = operations::parked_of(connection, preauth.key).await? {
+        let in_flight = match parked.batch {
+            Some(batch) => batches::is_open(connection, batch).await?,
+            None => false,
+        };
+        let state = if in_flight { OperationState::Batched } else { OperationState::Due };
+        return operations::set_state(connection, parked.id, state, None, now).await;
+    }
+    if preauth.cancel_requested {
+        operations::insert(connection, preauth.key, OperationKind::Cancel, None, preauth.expires_at, now)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn close(
+    connection: &mut Connection,
+    mut preauth: Preauth,
+    log: &EscrowLog,
+    now: Millis,
+) -> Result<(), StoreError> {
+    preauth.close_transaction = Some(log.transaction);
+    preauth.schedule = None;
+    preauth.failure = None;
+    preauths::save(connection, &preauth, now).await
+}
+
+/// Ends the operations of a preauth that was closed: the one that did it is done, any other came too late. Returns the
+/// settled amount as it was written, where an operation of ours settled it.
+async fn close_operations(
+    connection: &mut Connection,
+    preauth: &Preauth,
+    kind: OperationKind,
+    amount: Option<BaseUnits>,
+    now: Millis,
+) -> Result<Option<TokenAmount>, StoreError> {
+    let open = operations::open_of(connection, preauth.key).await?;
+    let parked = operations::parked_of(connection, preauth.key).await?;
+    let mut written = None;
+    for operation in open.into_iter().chain(parked) {
+        let did_it = operation.kind == kind && operation.amount.map(|(units, _)| units) == amount;
+        let state = if did_it { OperationState::Done } else { OperationState::Superseded };
+        operations::set_state(connection, operation.id, state, None, now).await?;
+        written = written.or(operation.amount.filter(|_| did_it).map(|(_, written)| written));
+    }
+    Ok(written)
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn apply_failed_call(
+    connection: &mut Connection,
+    changes: &BlockChanges,
+    log: &EscrowLog,
+    (kind, failure): (OperationKind, &CallFailure),
+    position: &Position,
+    preauth: Preauth,
+    now: Millis,
+    changed: &mut Vec<PreauthKey>,
+) -> Result<(), StoreError> {
+    // Anyone can send a batch whose calls fail; only what our own transactions say is about our operations.
+    let Some(mined) = changes.mined.iter().find(|mined| mined.receipt.transaction == log.transaction) else {
+        return Ok(());
+    };
+    let open = operations::open_of(connection, preauth.key).await?;
+    let Some(operation) = open.filter(|open| open.kind == kind && open.batch == Some(mined.batch)) else {
+        return Ok(());
+    };
+    fail_mined(connection, changes, preauth, &operation, failure, position, now, changed).await
+}
+
+/// An operation was mined in our own transaction and failed.
+#[allow(clippy::too_many_arguments)]
+async fn fail_mined(
+    connection: &mut Connection,
+    changes: &BlockChanges,
+    preauth: Preauth,
+    operation: &Operation,
+    failure: &CallFailure,
+    position: &Position,
+    now: Millis,
+    changed: &mut Vec<PreauthKey>,
+) -> Result<(), StoreError> {
+    let outcome = match operation.kind {
+        OperationKind::Authorize => OutcomeKind::LockFailed,
+        _ => OutcomeKind::CallFailed,
+    };
+    if is_final(operation.kind, failure) {
+        outcomes::insert(connection, preauth.key, outcome, position).await?;
+        changed.push(preauth.key);
+        let schedule_is_due =
+            preauth.schedule.is_some_and(|schedule| schedule.settle_at <= changes.header.timestamp);
+        fail(connection, preauth, operation, failure, schedule_is_due, now).await
+    } else {
+        operations::make_due(connection, operation.id, backoff::after_failure(now, 0), now).await
+    }
+}
+
+/// Whether a failure ends an operation. An expiry is never given up: it is the payer's money.
+pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
+    kind != OperationKind::Expire && failure.disposition() == Disposition::Fail
+}
+
+/// Ends an operation as failed, and with it, where it was the lock, its preauth.
+pub(super) async fn fail(
+    connection: &mut Connection,
+    mut preauth: Preauth,
+    operation: &Operation,
+    failure: &CallFailure,
+    schedule_is_due: bool,
+    now: Millis,
+) -> Result<(), StoreError> {
+    operations::set_state(connection, operation.id, OperationState::Failed, Some(failure), now).await?;
+    if operation.kind == OperationKind::Authorize {
+        match preauth.status.after(PreauthEvent::LockFailed) {
+            Ok(status) => preauth.status = status,
+            Err(error) => {
+                tracing::error!(invoice = %preauth.invoice, %error, "a lock failed that cannot have")
+            }
+        }
+    }
+    // Otherwise the schedule would ask for the same failure again with every block.
+    if operation.kind == OperationKind::Settle && schedule_is_due {
+        preauth.schedule = None;
+    }
+    preauth.failure = Some(failure.clone());
+    preauths::save(connection, &preauth, now).await
+}
+
+/// A batch of ours was mined: whatever its logs did not decide is due again.
+async fn close_batch(
+    connection: &mut Connection,
+    changes: &BlockChanges,
+    mined: &MinedBatch,
+    now: Millis,
+    changed: &mut Vec<PreauthKey>,
+) -> Result<(), StoreError> {
+    let receipt = &mined.receipt;
+    let record = batches::Mined {
+        block: changes.header.number,
+        transaction: receipt.transaction,
+        succeeded: receipt.succeeded,
+        gas_used: receipt.gas_used,
+        effective_gas_price: receipt.effective_gas_price,
+    };
+    batches::mark_mined(connection, mined.batch, &record, now).await?;
+    for operation in operations::of_batch(connection, mined.batch).await? {
+        if operation.state != OperationState::Batched || operation.batch != Some(mined.batch) {
+            continue;
+        }
+        match &mined.failure {
+            Some(failure) => {
+                let preauth = preauths::by_key(connection, operation.preauth).await?;
+                let position = Position {
+                    block: changes.header.number,
+                    // No log tells of it: a place of its own, below those of logs.
+                    log: -1 - i64::try_from(receipt.index).unwrap_or(i64::MAX - 1),
+                    transaction: receipt.transaction,
+                };
+                fail_mined(connection, changes, preauth, &operation, failure, &position, now, changed)
+                    .await?;
+            }
+            None => operations::make_due(connection, operation.id, now, now).await?,
+        }
+    }
+    Ok(())
+}
+
+/// A transaction that is not ours took a batch's nonce: its operations are due again.
+pub(super) async fn lose_batch(
+    connection: &mut Connection,
+    batch: BatchId,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if !batches::is_open(connection, batch).await? {
+        return Ok(());
+    }
+    batches::mark_lost(connection, batch, now).await?;
+    for operation in operations::of_batch(connection, batch).await? {
+        if operation.state == OperationState::Batched && operation.batch == Some(batch) {
+            operations::make_due(connection, operation.id, now, now).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Taking blocks back after a reorg, in one change: outcomes are undone, and what carried them may be mined again.
+
+use crate::model::{Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey};
+use crate::store::outcomes::OutcomeKind;
+use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
+
+/// Takes back every block above `number`: outcomes are undone, newest first, and the batches they came from are open
+/// again. Returns the preauths that changed.
+pub(super) async fn roll_back_to(
+    connection: &mut Connection,
+    number: u64,
+    now: Millis,
+) -> Result<Vec<PreauthKey>, StoreError> {
+    let mut changed = Vec::new();
+    for (key, kind) in outcomes::take_above(connection, number).await? {
+        let preauth = preauths::by_key(connection, key).await?;
+        undo(connection, preauth, kind, now).await?;
+        changed.push(key);
+    }
+    for batch in batches::reopen_above(connection, number, now).await? {
+        for operation in operations::of_batch(connection, batch).await? {
+            if operation.batch == Some(batch) {
+                reopen(connection, &operation, now).await?;
+            }
+        }
+    }
+    blocks::delete_above(connection, number).await?;
+    Ok(changed)
+}
+
+async fn undo(
+    connection: &mut Connection,
+    mut preauth: Preauth,
+    kind: OutcomeKind,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let event = match kind {
+        OutcomeKind::Locked => {
+            preauth.lock_transaction = None;
+            Some(PreauthEvent::LockUndone)
+        }
+        OutcomeKind::Settled | OutcomeKind::Cancelled | OutcomeKind::Expired => {
+            preauth.settlement = None;
+            preauth.close_transaction = None;
+            Some(PreauthEvent::CloseUndone)
+        }
+        OutcomeKind::LockFailed => {
+            preauth.failure = None;
+            Some(PreauthEvent::LockFailureUndone)
+        }
+        OutcomeKind::RefundDeferred => {
+            preauth.deferred_refund = None;
+            None
+        }
+        OutcomeKind::CallFailed => {
+            preauth.failure = None;
+            None
+        }
+    };
+    if let Some(event) = event {
+        match preauth.status.after(event) {
+            Ok(status) => preauth.status = status,
+            Err(error) => tracing::error!(invoice = %preauth.invoice, %error, "an outcome cannot be undone"),
+        }
+    }
+    if kind == OutcomeKind::Locked
+        && let Some(open) = operations::open_of(connection, preauth.key).await?
+    {
+        operations::set_state(connection, open.id, OperationState::Parked, None, now).await?;
+    }
+    preauths::save(connection, &preauth, now).await
+}
+
+/// An operation whose batch is open again travels with it, unless its preauth has another open operation or waits for
+/// its own lock.
+async fn reopen(connection: &mut Connection, operation: &Operation, now: Millis) -> Result<(), StoreError> {
+    if !matches!(operation.state, OperationState::Done | OperationState::Failed | OperationState::Due) {
+        return Ok(());
+    }
+    let preauth = preauths::by_key(connection, operation.preauth).await?;
+    let others = operations::open_of(connection, operation.preauth).await?;
+    let has_other = others.is_some_and(|open| open.id != operation.id);
+    let lacks_lock = preauth.lock_transaction.is_none() && operation.kind != OperationKind::Authorize;
+    let state = if has_other || lacks_lock { OperationState::Parked } else { OperationState::Batched };
+    operations::set_state(connection, operation.id, state, None, now).await
+}
