@@ -13,11 +13,34 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 fn bad_amounts() -> Vec<Value> {
     let ten_to_the_40th = format!("1{}", "0".repeat(40));
     let texts = [
-        "1e3", "+1", " 1", "1 ", ".5", "1.", "0.0000001", "１", &ten_to_the_40th, "", "0x10", "1_000", "1,5", "NaN",
-        "1.2.3", "--1", "-", "٣",
+        "1e3",
+        "+1",
+        " 1",
+        "1 ",
+        ".5",
+        "1.",
+        "0.0000001",
+        "１",
+        &ten_to_the_40th,
+        "",
+        "0x10",
+        "1_000",
+        "1,5",
+        "NaN",
+        "1.2.3",
+        "--1",
+        "-",
+        "٣",
     ];
     let mut amounts: Vec<Value> = texts.into_iter().map(|text| json!(text)).collect();
-    amounts.extend([json!(150.75), json!(1), json!(null), json!(true), json!(["1"]), json!({ "value": "1" })]);
+    amounts.extend([
+        json!(150.75),
+        json!(1),
+        json!(null),
+        json!(true),
+        json!(["1"]),
+        json!({ "value": "1" }),
+    ]);
     amounts
 }
 
@@ -43,8 +66,13 @@ fn bad_addresses(wrong_checksum: &str) -> Vec<Value> {
 
 /// Flips the case of one letter of a checksummed address.
 fn wrong_checksum(address: &str) -> String {
-    let letter = address.char_indices().skip(2).find(|(_, char)| char.is_ascii_alphabetic()).expect("a letter");
-    let flipped = if letter.1.is_ascii_lowercase() { letter.1.to_ascii_uppercase() } else { letter.1.to_ascii_lowercase() };
+    let letter =
+        address.char_indices().skip(2).find(|(_, char)| char.is_ascii_alphabetic()).expect("a letter");
+    let flipped = if letter.1.is_ascii_lowercase() {
+        letter.1.to_ascii_uppercase()
+    } else {
+        letter.1.to_ascii_lowercase()
+    };
     format!("{}{flipped}{}", &address[..letter.0], &address[letter.0 + 1..])
 }
 
@@ -65,17 +93,23 @@ async fn a_malformed_creation_names_the_field_and_leaves_nothing() {
         cases.extend(bad_addresses(&mistyped).into_iter().map(|value| (field, Some(value))));
     }
     let too_long = "x".repeat(129);
-    for bad in ["", &too_long, "a/b", "a%2Fb", "a\\b", "a\nb", "a\u{0}b", "\u{7f}", ".", "..", " a", "a?b", "a#b"] {
+    for bad in
+        ["", &too_long, "a/b", "a%2Fb", "a\\b", "a\nb", "a\u{0}b", "\u{7f}", ".", "..", " a", "a?b", "a#b"]
+    {
         cases.push(("invoiceId", Some(json!(bad))));
     }
     cases.extend([json!(7), json!(null), json!({})].into_iter().map(|value| ("invoiceId", Some(value))));
-    cases.extend([json!(1_774_872_000), json!(true), json!({})].into_iter().map(|value| ("expiresAt", Some(value))));
+    cases.extend(
+        [json!(1_774_872_000), json!(true), json!({})].into_iter().map(|value| ("expiresAt", Some(value))),
+    );
     let beyond = world.chain.in_seconds(90_000).await;
     let past = world.chain.in_seconds(-60).await;
     for bad in [json!("soon"), json!("2026-03-30T12:00:00"), json!(beyond), json!(past), json!(7)] {
         cases.push(("settleAt", Some(bad)));
     }
-    for bad in [json!("0x12"), json!({}), json!({ "type": "eip712" }), json!({ "signature": "0x12" }), json!([])] {
+    for bad in
+        [json!("0x12"), json!({}), json!({ "type": "eip712" }), json!({ "signature": "0x12" }), json!([])]
+    {
         cases.push(("consent", Some(bad)));
     }
     for (kind, signature) in [("eip712", "12"), ("eip712", "0xzz"), ("eip712", "0x1"), ("pinky", "0x12")] {
@@ -192,7 +226,9 @@ async fn a_malformed_question_names_the_parameter() {
     for (parameter, query) in cases {
         world.api.list(query).await.refused_naming(400, parameter);
     }
-    for (parameter, query) in [("limit", "limit=0"), ("role", "role=owner"), ("cursor", "cursor=x"), ("a", "a=1")] {
+    for (parameter, query) in
+        [("limit", "limit=0"), ("role", "role=owner"), ("cursor", "cursor=x"), ("a", "a=1")]
+    {
         world.api.get(&format!("/wallets?{query}")).await.refused_naming(400, parameter);
     }
     world.api.delete("/wallets/0x12").await.refused_naming(400, "address");
@@ -225,8 +261,14 @@ async fn a_malformed_wallet_names_the_field() {
         ("role", json!({ "address": good, "role": "owner" })),
         ("role", json!({ "address": good, "role": 1 })),
         ("proof", json!({ "address": good, "role": "sender", "proof": "0x12" })),
-        ("nonce", json!({ "address": good, "role": "sender", "proof": { "nonce": "0x12", "signature": "0x12" } })),
-        ("signature", json!({ "address": good, "role": "sender", "proof": { "nonce": nonce, "signature": "x" } })),
+        (
+            "nonce",
+            json!({ "address": good, "role": "sender", "proof": { "nonce": "0x12", "signature": "0x12" } }),
+        ),
+        (
+            "signature",
+            json!({ "address": good, "role": "sender", "proof": { "nonce": nonce, "signature": "x" } }),
+        ),
         ("name", json!({ "address": good, "role": "sender", "name": "mine" })),
     ];
     for (field, body) in cases {

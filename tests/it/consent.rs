@@ -10,7 +10,8 @@ use crate::harness::{Answer, Sale, Wallet, World};
 
 /// What a wallet does with typed data.
 fn sign(wallet: &Wallet, typed_data: &Value) -> String {
-    let typed: TypedData = serde_json::from_value(typed_data.clone()).expect("typed data that a wallet can read");
+    let typed: TypedData =
+        serde_json::from_value(typed_data.clone()).expect("typed data that a wallet can read");
     let digest = typed.eip712_signing_hash().expect("a digest");
     wallet.signer.sign_hash_sync(&digest).expect("a signature").to_string()
 }

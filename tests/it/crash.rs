@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 
-use crate::harness::node::Mining;
 use crate::harness::patience::pause;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, World};
@@ -22,7 +21,7 @@ struct Asked {
 
 #[tokio::test]
 async fn a_killed_daemon_finishes_what_it_promised() {
-    let mut world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let mut world = World::start(Plan::on_node("1")).await;
     for moment in MOMENTS {
         let sale = world.sale().await;
         let mut open = Vec::new();
@@ -57,12 +56,14 @@ async fn storm(world: &World, sale: &crate::harness::Sale, open: &[String]) -> V
         }
     });
     let closings = open.iter().enumerate().map(|(index, name)| async move {
-        let (what, body) = if index % 2 == 0 { ("settle", json!({ "amount": "1" })) } else { ("cancel", json!({})) };
+        let (what, body) =
+            if index % 2 == 0 { ("settle", json!({ "amount": "1" })) } else { ("cancel", json!({})) };
         let answer = world.api.try_post(&format!("/onchain-preauth/{name}/{what}"), body).await;
         Asked { invoice: name.clone(), what, answer: answer.map(|(status, _)| status) }
     });
     let all = async { tokio::join!(join_all(creations), join_all(closings)) };
-    let (created, closed) = tokio::time::timeout(Duration::from_secs(60), all).await.expect("every request ends");
+    let (created, closed) =
+        tokio::time::timeout(Duration::from_secs(60), all).await.expect("every request ends");
     created.into_iter().chain(closed).collect()
 }
 
@@ -79,22 +80,30 @@ async fn judge(world: &World, moment: u64, asked: &Asked) {
     let status = shown.text("status");
     let effects = world.effects(invoice).await;
     assert!(effects.locked <= 1 && effects.closed() <= 1, "{told}: nothing takes effect twice: {effects:?}");
-    assert_eq!(status, world.chain.status_of(world.preauth_id(invoice).await).await, "{told}: as the chain says");
+    assert_eq!(
+        status,
+        world.chain.status_of(world.preauth_id(invoice).await).await,
+        "{told}: as the chain says"
+    );
     match (*what, *answer) {
         ("create", Some(201)) => assert_eq!(status, "AUTHORIZED", "{told}"),
         ("settle", Some(200)) => assert_eq!(status, "SETTLED", "{told}"),
         ("cancel", Some(200)) => assert_eq!(status, "CANCELLED", "{told}"),
         ("create", Some(202) | None) => assert_eq!(status, "AUTHORIZED", "{told}"),
         // The blow came before or after the request was stored; both are an honest end.
-        ("settle", Some(202) | None) => assert!(matches!(status, "SETTLED" | "AUTHORIZED"), "{told}: {status}"),
-        ("cancel", Some(202) | None) => assert!(matches!(status, "CANCELLED" | "AUTHORIZED"), "{told}: {status}"),
+        ("settle", Some(202) | None) => {
+            assert!(matches!(status, "SETTLED" | "AUTHORIZED"), "{told}: {status}")
+        }
+        ("cancel", Some(202) | None) => {
+            assert!(matches!(status, "CANCELLED" | "AUTHORIZED"), "{told}: {status}")
+        }
         other => panic!("{told}: {other:?} {}", shown.body),
     }
 }
 
 #[tokio::test]
 async fn a_daemon_that_is_killed_again_and_again_gets_there() {
-    let mut world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let mut world = World::start(Plan::on_node("1")).await;
     let sale = world.sale().await;
     let mut names = Vec::new();
     for _ in 0..30 {
@@ -116,7 +125,7 @@ async fn a_daemon_that_is_killed_again_and_again_gets_there() {
 
 #[tokio::test]
 async fn a_goodbye_is_quick_and_loses_nothing() {
-    let mut world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let mut world = World::start(Plan::on_node("1")).await;
     let sale = world.sale().await;
     let name = invoice("INV");
     world.create(&name, &sale).amount("5").respond_async().send().await.is(202);

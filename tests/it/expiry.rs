@@ -1,6 +1,5 @@
 //! What nobody settles goes back to the payer when its time is over, by the chain's clock.
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, World};
 
@@ -18,7 +17,9 @@ async fn a_hold_expires_and_everything_returns() {
 
     world.advance(301).await;
     let expired = world.becomes(&invoice, "EXPIRED").await;
-    assert!(world.chain.receipt(expired.text("transactionHash")).await.expect("a transaction on chain").status());
+    assert!(
+        world.chain.receipt(expired.text("transactionHash")).await.expect("a transaction on chain").status()
+    );
     world.assert_paid(&sale, "0", "0").await;
     world.api.settle(&invoice, "1").await.refused(409, "Pre-authorization expired");
     world.api.cancel(&invoice).await.refused_naming(409, "EXPIRED");
@@ -27,7 +28,7 @@ async fn a_hold_expires_and_everything_returns() {
 
 #[tokio::test]
 async fn settle_at_expiry_is_rejected() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let invoice = invoice("INV");
     let expires_at = world.chain.now().await + 600;
@@ -50,7 +51,7 @@ async fn settle_at_expiry_is_rejected() {
 
 #[tokio::test]
 async fn a_second_before_expiry_a_settlement_still_counts() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let invoice = invoice("INV");
     let expires_at = world.chain.now().await + 600;
@@ -70,7 +71,7 @@ async fn a_second_before_expiry_a_settlement_still_counts() {
 
 #[tokio::test]
 async fn a_settlement_mined_too_late_loses_to_the_expiry() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let invoice = invoice("INV");
     let expires_at = world.chain.now().await + 600;

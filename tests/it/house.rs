@@ -39,7 +39,8 @@ async fn every_route_is_described_and_every_described_route_exists() {
 
     for (path, item) in paths {
         for method in item.as_object().expect("methods").keys() {
-            let filled = path.replace("{invoiceId}", "INV-NONE").replace("{address}", &world.ready.escrow.to_string());
+            let filled =
+                path.replace("{invoiceId}", "INV-NONE").replace("{address}", &world.ready.escrow.to_string());
             let verb = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
             let answer = world.api.send(verb, &filled, &[], Vec::new()).await;
             assert_ne!(answer.code(), "unknown_route", "{method} {path}");
@@ -90,12 +91,13 @@ async fn health_needs_no_key() {
     anonymous.get("/health/live").await.is(200);
     let ready = anonymous.get("/health/ready").await.is(200);
     assert_eq!(ready.text("status"), "ready");
+    assert_eq!(ready.body["chainId"], world.ready.chain_id);
     anonymous.get("/metrics").await.is(200);
 }
 
 #[tokio::test]
 async fn readiness_follows_the_node() {
-    let world = World::start(Plan::on_node(crate::harness::node::Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let node = world.house.node.as_ref().expect("a node of our own");
     node.process.signal(Signal::STOP);
     until("the daemon says it is not ready", || async {
@@ -118,7 +120,9 @@ async fn whatever_is_wrong_is_said_in_the_envelope() {
         for path in ["/", "/nowhere", "/onchain-preauth/", "/onchain-preauth/a/b/c", "/ONCHAIN-PREAUTH"] {
             api.get(path).await.envelope(404);
         }
-        for (method, path) in [(Method::PUT, "/onchain-preauth"), (Method::PATCH, "/wallets"), (Method::POST, "/docs")] {
+        for (method, path) in
+            [(Method::PUT, "/onchain-preauth"), (Method::PATCH, "/wallets"), (Method::POST, "/docs")]
+        {
             api.send(method, path, &[], Vec::new()).await.envelope(405);
         }
     }
@@ -137,7 +141,8 @@ async fn the_log_holds_no_panic_and_no_secret() {
     world.create(&invoice("INV"), &sale).amount("nonsense").send().await.is(400);
     let log = world.house.with_daemon(|daemon| daemon.logged());
     assert!(!log.contains("panic"), "no panic:\n{log}");
-    let mut secrets = vec![world.ready.api_key.clone(), world.ready.admin_key.clone(), "pak_wrong_key_of_somebody".into()];
+    let mut secrets =
+        vec![world.ready.api_key.clone(), world.ready.admin_key.clone(), "pak_wrong_key_of_somebody".into()];
     for wallet in world.ready.senders.iter().chain(&world.ready.receivers) {
         secrets.push(wallet.private_key.trim_start_matches("0x").to_owned());
     }
@@ -153,7 +158,8 @@ async fn the_log_holds_no_panic_and_no_secret() {
 async fn the_ready_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::shared().await;
-    let mode = std::fs::metadata(world.house.folder().join("ready.json")).expect("a file").permissions().mode();
+    let mode =
+        std::fs::metadata(world.house.folder().join("ready.json")).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(world.ready.senders.len() >= 10, "ten senders at least");
     assert!(!world.ready.receivers.is_empty());
@@ -186,7 +192,7 @@ async fn a_daemon_that_is_told_to_stop_takes_its_own_anvil_along() {
 
 #[tokio::test]
 async fn one_folder_serves_one_daemon() {
-    let world = World::start(Plan::on_node(crate::harness::node::Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let refused = world.second_daemon().await;
     assert!(!refused.status.success(), "a second daemon on the same folder ends");
     let sale = world.sale().await;

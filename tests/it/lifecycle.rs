@@ -76,7 +76,14 @@ async fn a_cancellation_returns_everything_and_can_be_repeated() {
 
     let cancelled = world.api.cancel(&invoice).await.is(200);
     assert_eq!(cancelled.text("status"), "CANCELLED");
-    assert!(world.chain.receipt(cancelled.text("transactionHash")).await.expect("a transaction on chain").status());
+    assert!(
+        world
+            .chain
+            .receipt(cancelled.text("transactionHash"))
+            .await
+            .expect("a transaction on chain")
+            .status()
+    );
     world.assert_paid(&sale, "0", "0").await;
 
     let again = world.api.cancel(&invoice).await.is(200);
@@ -102,7 +109,8 @@ async fn addresses_come_back_as_they_were_written() {
     let sale = world.sale().await;
     let invoice = invoice("INV");
     let lower = |address: alloy::primitives::Address| address.to_string().to_lowercase();
-    let create = world.create(&invoice, &sale).sender(lower(sale.sender.address)).receiver(lower(sale.receiver));
+    let create =
+        world.create(&invoice, &sale).sender(lower(sale.sender.address)).receiver(lower(sale.receiver));
     let created = create.token(lower(world.ready.token.address)).amount("1.50").send().await.is(201);
     assert_eq!(created.text("sender"), lower(sale.sender.address));
     assert_eq!(created.text("receiver"), lower(sale.receiver));

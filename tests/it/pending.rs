@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, World};
 
 #[tokio::test]
 async fn a_pending_preauthorization_can_be_cancelled() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let name = invoice("INV");
     world.chain.hold_still().await;
@@ -34,7 +33,7 @@ async fn a_pending_preauthorization_can_be_cancelled() {
 
 #[tokio::test]
 async fn what_was_never_signed_is_dropped() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let (first, second) = (invoice("INV"), invoice("INV"));
     world.chain.hold_still().await;
@@ -53,17 +52,16 @@ async fn what_was_never_signed_is_dropped() {
 
 #[tokio::test]
 async fn a_caller_who_lost_patience_finds_his_answer_later() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let name = world.authorized(&sale, "10").await;
     world.chain.hold_still().await;
     let path = format!("/onchain-preauth/{name}/settle");
-    let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
-    let body = json!({ "amount": "4" }).to_string().into_bytes();
-    let accepted = world.api.send(reqwest::Method::POST, &path, &headers, body).await.is(202);
+    let accepted = world.api.post_async(&path, json!({ "amount": "4" })).await.is(202);
     assert_eq!(accepted.text("status"), "AUTHORIZED", "the status moves only on chain");
     assert_eq!(accepted.text("pendingOperation"), "settle");
-    world.api.cancel(&name).await.refused_naming(409, "settle");
+    let cancel = world.api.post_async(&path.replace("/settle", "/cancel"), json!({})).await;
+    cancel.refused_naming(409, "settle");
     world.chain.mine_every(1).await;
     let settled = world.becomes(&name, "SETTLED").await;
     assert_eq!(settled.text("settledAmount"), "4");

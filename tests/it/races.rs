@@ -2,7 +2,6 @@
 
 use futures::future::join_all;
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Answer, Plan, World};
 
@@ -79,7 +78,7 @@ async fn of_a_settlement_and_a_cancellation_one_wins() {
 
 #[tokio::test]
 async fn of_settlement_cancellation_and_expiry_at_the_last_second_one_wins() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     // The chain stands two seconds before the expiry when everybody comes.
     let expires_at = world.chain.now().await + 900;
@@ -105,7 +104,8 @@ async fn of_settlement_cancellation_and_expiry_at_the_last_second_one_wins() {
     for (name, (settled, cancelled)) in names.iter().zip(answers) {
         let effects = world.effects(name).await;
         let shown = world.api.preauth(name).await;
-        let won = [(effects.settled, "SETTLED"), (effects.cancelled, "CANCELLED"), (effects.expired, "EXPIRED")];
+        let won =
+            [(effects.settled, "SETTLED"), (effects.cancelled, "CANCELLED"), (effects.expired, "EXPIRED")];
         assert!(effects.closed() <= 1, "{name} is closed at most once");
         for (count, status) in won {
             if count == 1 {
@@ -127,15 +127,16 @@ async fn of_settlement_cancellation_and_expiry_at_the_last_second_one_wins() {
 
 #[tokio::test]
 async fn five_hundred_creations_travel_in_few_transactions() {
-    let world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let world = World::start(Plan::on_node("1")).await;
     let mut sales = Vec::new();
     for _ in 0..5 {
         sales.push(world.sale().await);
     }
     let names: Vec<String> = (0..500).map(|_| invoice("INV")).collect();
-    let creations = names.iter().enumerate().map(|(index, name)| {
-        world.create(name, &sales[index % sales.len()]).amount("1").send()
-    });
+    let creations = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| world.create(name, &sales[index % sales.len()]).amount("1").send());
     let answers = join_all(creations).await;
     answers.into_iter().for_each(|answer| drop(answer.is(201)));
     let transactions = world.chain.lock_transactions().await;
@@ -152,7 +153,7 @@ async fn five_hundred_creations_travel_in_few_transactions() {
 
 #[tokio::test]
 async fn holds_of_one_sender_never_exceed_his_pocket() {
-    let world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let world = World::start(Plan::on_node("1")).await;
     let sale = world.sale().await;
     world.chain.approve(sale.sender.address, crate::harness::units("10")).await;
     let names: Vec<String> = (0..8).map(|_| invoice("INV")).collect();
@@ -160,5 +161,20 @@ async fn holds_of_one_sender_never_exceed_his_pocket() {
     let (created, refused) = parted(answers, 201);
     assert_eq!(created.len(), 2, "an allowance of 10 covers two holds of 4");
     refused.iter().for_each(|answer| answer.refused(500, "Insufficient Allowance"));
+    world.assert_paid(&sale, "0", "8").await;
+}
+
+#[tokio::test]
+async fn a_limit_on_open_holds_cannot_be_outrun() {
+    let world = World::start(Plan::on_node("1")).await;
+    let tenant = world.tenant().await;
+    let sale = world.sale_of(&tenant).await;
+    let rules = serde_json::json!({ "maxOpenPerSender": { world.ready.token.address.to_string(): "10" } });
+    world.cli(&["tenant", "set", &tenant.name, "--rules", &rules.to_string()]).await;
+    let names: Vec<String> = (0..8).map(|_| invoice("INV")).collect();
+    let creations = names.iter().map(|name| world.create_by(&tenant.api, name, &sale).amount("4").send());
+    let (created, refused) = parted(join_all(creations).await, 201);
+    assert_eq!(created.len(), 2, "a limit of 10 covers two holds of 4");
+    refused.iter().for_each(|answer| answer.refused_naming(400, "maxOpenPerSender"));
     world.assert_paid(&sale, "0", "8").await;
 }

@@ -5,7 +5,6 @@ use preauthd::chain::PreauthEscrow;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, Wallet, World};
 
@@ -145,7 +144,8 @@ async fn an_invoice_exists_once_whatever_became_of_it() {
 async fn an_allowance_must_suffice_and_so_must_the_balance() {
     let world = World::shared().await;
     let name = invoice("INV");
-    let sale = Sale { sender: world.funded_wallet().await, receiver: world.receiver().await, before: U256::ZERO };
+    let sale =
+        Sale { sender: world.funded_wallet().await, receiver: world.receiver().await, before: U256::ZERO };
     world.register(&world.admin(), sale.sender.address, "sender").await;
 
     world.chain.approve(sale.sender.address, U256::from(9_999_999)).await;
@@ -183,7 +183,7 @@ async fn a_paused_escrow_takes_no_new_holds_and_lets_go_of_the_old() {
 
 #[tokio::test]
 async fn a_silent_node_leaves_the_invoice_free() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let name = invoice("INV");
     let node = world.house.node.as_ref().expect("a node of our own");
@@ -198,7 +198,7 @@ async fn a_silent_node_leaves_the_invoice_free() {
 
 #[tokio::test]
 async fn a_lock_that_fails_on_chain_is_rejected_and_uses_the_invoice_up() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let name = invoice("INV");
     world.chain.hold_still().await;

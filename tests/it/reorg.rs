@@ -1,11 +1,10 @@
 //! The chain changes its mind: status walks back, and ends where it should.
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Answer, Plan, World};
 
 async fn still_world() -> World {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     world.house.node.as_ref().expect("a node of our own");
     world
 }

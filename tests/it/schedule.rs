@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, World};
 
@@ -49,7 +48,11 @@ async fn a_scheduled_settlement_can_be_replaced() {
 
     world.advance(400).await;
     world.advance(1).await;
-    assert_eq!(world.api.preauth(&invoice).await.text("status"), "AUTHORIZED", "the replaced one does not run");
+    assert_eq!(
+        world.api.preauth(&invoice).await.text("status"),
+        "AUTHORIZED",
+        "the replaced one does not run"
+    );
     world.advance(600).await;
     let settled = world.becomes(&invoice, "SETTLED").await;
     assert_eq!(settled.text("settledAmount"), "30.5");
@@ -105,7 +108,7 @@ async fn a_schedule_must_lie_between_now_and_the_expiry() {
 
 #[tokio::test]
 async fn what_falls_due_while_the_daemon_is_down_is_done_at_start() {
-    let mut world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let mut world = World::start(Plan::on_node("1")).await;
     let (paid, returned) = (world.sale().await, world.sale().await);
     let settle_at = world.chain.in_seconds(300).await;
     let to_settle = world.authorized(&paid, "50").await;
@@ -126,7 +129,7 @@ async fn what_falls_due_while_the_daemon_is_down_is_done_at_start() {
 
 #[tokio::test]
 async fn a_schedule_survives_a_restart() {
-    let mut world = World::start(Plan::on_node(Mining::Every("1"))).await;
+    let mut world = World::start(Plan::on_node("1")).await;
     let sale = world.sale().await;
     let invoice = world.authorized(&sale, "50").await;
     let settle_at = world.chain.in_seconds(600).await;

@@ -1,7 +1,6 @@
 //! Settlements that are refused, and settlements that fail: the hold stays where it is until somebody can have it.
 
 use crate::harness::chain::Token;
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, World, units};
 
@@ -45,16 +44,23 @@ async fn a_settled_preauthorization_is_closed() {
 async fn sale_in_moody_token(world: &World) -> (Sale, alloy::primitives::Address) {
     let sale = world.sale().await;
     let token = world.chain.deploy_moody_token().await;
-    world.cli(&["token", "admit", &token.to_string(), "--rpc-url", &world.ready.rpc_url]).await;
     let escrow = world.ready.escrow;
-    world.chain.act(sale.receiver, token, Token::mintCall { to: sale.sender.address, amount: units("1000") }).await;
-    world.chain.act(sale.sender.address, token, Token::approveCall { spender: escrow, amount: units("1000") }).await;
+    world
+        .chain
+        .act(sale.receiver, token, Token::mintCall { to: sale.sender.address, amount: units("1000") })
+        .await;
+    let (written, payer) = (token.to_string(), sale.sender.address.to_string());
+    world.cli(&["token", "add", &written, "--payer", &payer]).await;
+    world
+        .chain
+        .act(sale.sender.address, token, Token::approveCall { spender: escrow, amount: units("1000") })
+        .await;
     (sale, token)
 }
 
 #[tokio::test]
 async fn a_receiver_that_the_token_blocks_cannot_be_paid_until_it_lets_him() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let (sale, token) = sale_in_moody_token(&world).await;
     let name = invoice("INV");
     world.create(&name, &sale).token(token).amount("10").send().await.is(201);
@@ -92,7 +98,7 @@ async fn a_receiver_that_the_token_blocks_cannot_be_paid_until_it_lets_him() {
 
 #[tokio::test]
 async fn a_sender_that_the_token_blocks_can_claim_his_rest_later() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let (sale, token) = sale_in_moody_token(&world).await;
     let name = invoice("INV");
     world.create(&name, &sale).token(token).amount("10").send().await.is(201);
@@ -101,7 +107,11 @@ async fn a_sender_that_the_token_blocks_can_claim_his_rest_later() {
 
     world.api.settle(&name, "7").await.is(200);
     assert_eq!(world.chain.balance_of(token, sale.receiver).await, units("7"), "the merchant is paid");
-    assert_eq!(world.chain.balance_of(token, world.ready.escrow).await, units("3"), "the rest waits for its owner");
+    assert_eq!(
+        world.chain.balance_of(token, world.ready.escrow).await,
+        units("3"),
+        "the rest waits for its owner"
+    );
 
     world.chain.act(sale.receiver, token, block(false)).await;
     world.chain.claim(sale.sender.address, token).await;

@@ -1,6 +1,5 @@
 //! Transactions that do not get mined by themselves.
 
-use crate::harness::node::Mining;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, World};
 use alloy::providers::Provider;
@@ -8,7 +7,7 @@ use alloy::providers::ext::AnvilApi;
 
 #[tokio::test]
 async fn a_transaction_that_the_node_forgot_is_sent_again() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let name = invoice("INV");
     world.chain.hold_still().await;
@@ -25,20 +24,22 @@ async fn a_transaction_that_the_node_forgot_is_sent_again() {
 
 #[tokio::test]
 async fn a_transaction_that_became_too_cheap_is_replaced() {
-    let world = World::start(Plan::on_node(Mining::Every("0.2"))).await;
+    let world = World::start(Plan::on_node("0.2")).await;
     let sale = world.sale().await;
     let name = invoice("INV");
     world.chain.hold_still().await;
     world.create(&name, &sale).amount("10").respond_async().send().await.is(202);
     let first = world.chain.until_waiting(1).await;
-    let first = world.chain.provider.get_transaction_by_hash(first[0]).await.expect("a node").expect("a transaction");
+    let first =
+        world.chain.provider.get_transaction_by_hash(first[0]).await.expect("a node").expect("a transaction");
     let offered = alloy::consensus::Transaction::max_fee_per_gas(&first);
     world.chain.spike_base_fee(offered * 3).await;
     world.chain.mine_every(1).await;
 
     let locked = world.becomes(&name, "AUTHORIZED").await;
     let hash = locked.text("lockTransactionHash").parse().expect("a hash");
-    let landed = world.chain.provider.get_transaction_by_hash(hash).await.expect("a node").expect("a transaction");
+    let landed =
+        world.chain.provider.get_transaction_by_hash(hash).await.expect("a node").expect("a transaction");
     use alloy::consensus::Transaction as _;
     assert_eq!(landed.nonce(), first.nonce(), "a replacement keeps the nonce");
     if hash != *first.inner.tx_hash() {

@@ -34,7 +34,11 @@ fn with_proof(wallet: &Wallet, challenge: &Value, signature: &str) -> Value {
 async fn a_sender_is_registered_with_his_signature() {
     let world = World::shared().await;
     let wallet = world.funded_wallet().await;
-    let sale = Sale { before: world.chain.balance(wallet.address).await, sender: wallet, receiver: world.receiver().await };
+    let sale = Sale {
+        before: world.chain.balance(wallet.address).await,
+        sender: wallet,
+        receiver: world.receiver().await,
+    };
     let name = invoice("INV");
     let challenge = challenge(&world.api, &sale.sender).await;
     world.create(&name, &sale).amount("1").send().await.refused(404, "Wallet not registered");
@@ -43,7 +47,10 @@ async fn a_sender_is_registered_with_his_signature() {
     let registered = world.api.post("/wallets", proof.clone()).await.is(201);
     assert_eq!(registered.text("address"), sale.sender.address.to_string());
     assert_eq!(registered.text("role"), "sender");
-    let again = world.api.post("/wallets", json!({ "address": sale.sender.address.to_string(), "role": "sender" })).await;
+    let again = world
+        .api
+        .post("/wallets", json!({ "address": sale.sender.address.to_string(), "role": "sender" }))
+        .await;
     again.is(201);
     world.create(&name, &sale).amount("1").send().await.is(201);
 
@@ -74,7 +81,10 @@ async fn a_proof_counts_for_its_wallet_and_its_tenant_only() {
     }
     let theirs = challenge(&tenant.api, &one).await;
     let crossed = with_proof(&one, &theirs, &signature);
-    assert!((400..500).contains(&tenant.api.post("/wallets", crossed).await.status), "a signature for another tenant");
+    assert!(
+        (400..500).contains(&tenant.api.post("/wallets", crossed).await.status),
+        "a signature for another tenant"
+    );
     let listed = tenant.api.get("/wallets").await.is(200);
     assert_eq!(listed.body["data"], json!([]));
 }

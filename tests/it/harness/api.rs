@@ -72,7 +72,8 @@ impl Api {
     }
 
     pub async fn cancel(&self, invoice: &str) -> Answer {
-        self.send(Method::POST, &format!("/onchain-preauth/{}/cancel", segment(invoice)), &[], Vec::new()).await
+        self.send(Method::POST, &format!("/onchain-preauth/{}/cancel", segment(invoice)), &[], Vec::new())
+            .await
     }
 
     // --------------------------------------------------------------- requests
@@ -86,7 +87,14 @@ impl Api {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, &[("content-type", "application/json")], body.to_string().into_bytes()).await
+        self.send(Method::POST, path, &[("content-type", "application/json")], body.to_string().into_bytes())
+            .await
+    }
+
+    /// A request that does not wait for the chain: `Prefer: respond-async`.
+    pub async fn post_async(&self, path: &str, body: Value) -> Answer {
+        let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
+        self.send(Method::POST, path, &headers, body.to_string().into_bytes()).await
     }
 
     /// Any request at all. The key goes with it unless it is empty.
@@ -102,7 +110,8 @@ impl Api {
         let response = request.send().await.unwrap_or_else(|error| panic!("{asked}: no answer: {error:?}"));
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{asked}: half an answer: {error:?}"));
+        let bytes =
+            response.bytes().await.unwrap_or_else(|error| panic!("{asked}: half an answer: {error:?}"));
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Answer { status, body, headers, asked }
@@ -110,7 +119,8 @@ impl Api {
 
     /// Like [`send`](Self::send) for a daemon that may die in the middle: `None` when it did.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<(u16, Value)> {
-        let request = self.http.post(format!("{}{path}", self.url)).header("x-api-key", &self.key).json(&body);
+        let request =
+            self.http.post(format!("{}{path}", self.url)).header("x-api-key", &self.key).json(&body);
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.ok()?))
@@ -213,7 +223,12 @@ impl Answer {
     #[track_caller]
     pub fn refused_naming(&self, status: u16, words: &str) {
         let message = self.envelope(status)["message"].as_str().unwrap_or_default().to_lowercase();
-        assert!(message.contains(&words.to_lowercase()), "{}\n  answered {}, not naming {words}", self.asked, self.body);
+        assert!(
+            message.contains(&words.to_lowercase()),
+            "{}\n  answered {}, not naming {words}",
+            self.asked,
+            self.body
+        );
     }
 
     /// Asserts `Access Denied` in type and message.
@@ -255,7 +270,9 @@ impl Answer {
 pub fn segment(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()

@@ -9,8 +9,8 @@ use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{Filter, TransactionReceipt, TransactionRequest};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEventInterface};
-use preauthd::chain::{MoodyToken, PreauthEscrow};
 use preauthd::chain::PreauthEscrow::PreauthEscrowEvents;
+use preauthd::chain::{MoodyToken, PreauthEscrow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -58,7 +58,6 @@ pub fn units(tokens: &str) -> U256 {
 pub struct Seen {
     pub event: PreauthEscrowEvents,
     pub transaction: B256,
-    pub block: u64,
 }
 
 #[derive(Clone)]
@@ -86,10 +85,6 @@ impl Eyes {
         Token::new(token, &self.provider).balanceOf(account).call().await.expect("a balance")
     }
 
-    pub async fn escrow_balance(&self) -> U256 {
-        self.balance(self.escrow).await
-    }
-
     /// What the contract says of a preauth, in the API's words; `NONE` where it never heard of it.
     pub async fn status_of(&self, preauth_id: B256) -> &'static str {
         let escrow = PreauthEscrow::new(self.escrow, &self.provider);
@@ -110,7 +105,6 @@ impl Eyes {
                 Some(Seen {
                     event: PreauthEscrowEvents::decode_log(&log.inner).ok()?.data,
                     transaction: log.transaction_hash?,
-                    block: log.block_number?,
                 })
             })
             .collect()
@@ -118,7 +112,10 @@ impl Eyes {
 
     /// How often a preauth was locked and how often it was closed, by anyone.
     pub async fn effects(&self, preauth_id: B256) -> Effects {
-        self.logs().await.iter().fold(Effects::default(), |effects, seen| effects.and(preauth_id, &seen.event))
+        self.logs()
+            .await
+            .iter()
+            .fold(Effects::default(), |effects, seen| effects.and(preauth_id, &seen.event))
     }
 
     /// What the escrow holds and what is locked and not closed by the logs alone, both in one block.
@@ -181,7 +178,8 @@ impl Eyes {
 
     /// Number and time of the newest block.
     pub async fn head(&self) -> (u64, u64) {
-        let block = self.provider.get_block_by_number(BlockNumberOrTag::Latest).await.expect("a node that answers");
+        let block =
+            self.provider.get_block_by_number(BlockNumberOrTag::Latest).await.expect("a node that answers");
         let header = block.expect("a newest block").header;
         (header.number, header.timestamp)
     }
@@ -265,7 +263,8 @@ impl Eyes {
         let from = Wallet::new().address;
         self.provider.anvil_impersonate_account(from).await.expect("impersonation");
         self.provider.anvil_set_balance(from, U256::from(10u128.pow(21))).await.expect("gas money");
-        let code = MoodyToken::deploy_builder(&self.provider, "Moody".into(), "MOOD".into(), 6).calldata().clone();
+        let code =
+            MoodyToken::deploy_builder(&self.provider, "Moody".into(), "MOOD".into(), 6).calldata().clone();
         let request = json!([{ "from": from, "data": code, "gas": "0x500000" }]);
         let hash: TxHash = self.rpc("eth_sendTransaction", request).await;
         let receipt = until("the token is deployed", || async {
@@ -286,7 +285,10 @@ impl Eyes {
 
     /// An allowance out of nothing.
     pub async fn allow(&self, owner: Address, amount: U256) {
-        self.provider.anvil_set_erc20_allowance(owner, self.escrow, self.token, amount).await.expect("an allowance");
+        self.provider
+            .anvil_set_erc20_allowance(owner, self.escrow, self.token, amount)
+            .await
+            .expect("an allowance");
     }
 
     /// Mines a block that nobody's fee suffices for, so that the next ones are expensive.

@@ -11,23 +11,12 @@ pub struct Node {
     pub url: String,
 }
 
-/// How a node makes blocks.
-#[derive(Debug, Clone, Copy)]
-pub enum Mining {
-    /// A block every so many seconds.
-    Every(&'static str),
-    /// Only when told to.
-    OnDemand,
-}
-
 impl Node {
-    pub fn start(folder: &Path, mining: Mining) -> Self {
+    /// `block_time` in seconds.
+    pub fn start(folder: &Path, block_time: &str) -> Self {
         let mut command = Command::new(binary());
         command.args(["--port", "0", "--accounts", "40", "--order", "fees"]);
-        match mining {
-            Mining::Every(seconds) => command.args(["--block-time", seconds]),
-            Mining::OnDemand => command.arg("--no-mining"),
-        };
+        command.args(["--block-time", block_time]);
         let process = Process::start(&mut command, folder, "anvil");
         let url = until_blocking("anvil listens", || {
             let said = process.said();

@@ -21,7 +21,8 @@ impl Process {
     pub fn start(command: &mut Command, folder: &Path, name: &str) -> Self {
         let stdout = folder.join(format!("{name}.out"));
         let stderr = folder.join(format!("{name}.err"));
-        let open = |path: &Path| File::options().create(true).append(true).open(path).expect("an output file");
+        let open =
+            |path: &Path| File::options().create(true).append(true).open(path).expect("an output file");
         let child = command
             .stdin(Stdio::null())
             .stdout(open(&stdout))
@@ -37,7 +38,8 @@ impl Process {
 
     /// Everything it has said so far.
     pub fn said(&self) -> String {
-        let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
+        let read =
+            |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned();
         read(&self.stdout) + &read(&self.stderr)
     }
 

@@ -11,9 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::api::Create;
-use super::node::Mining;
-use super::patience::until_blocking;
 use super::chain::Effects;
+use super::patience::until_blocking;
 use super::process::Process;
 use super::{Answer, Api, Eyes, Node, Wallet, cli, units, until};
 
@@ -50,22 +49,21 @@ pub struct ReadyWallet {
 /// How a world is laid out.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// `None`: the daemon brings an anvil of its own.
-    pub node: Option<Mining>,
-    /// Seconds between blocks of the daemon's own anvil.
-    pub block_time: Option<&'static str>,
-    pub environment: Vec<(&'static str, &'static str)>,
+    /// Whether the chain is a process apart, that outlives the daemon.
+    pub own_node: bool,
+    /// Seconds between blocks.
+    pub block_time: &'static str,
 }
 
 impl Plan {
     /// The daemon's own anvil, with quick blocks.
     pub fn quick() -> Self {
-        Self { node: None, block_time: Some("0.2"), environment: Vec::new() }
+        Self { own_node: false, block_time: "0.2" }
     }
 
     /// An anvil that outlives the daemon.
-    pub fn on_node(mining: Mining) -> Self {
-        Self { node: Some(mining), block_time: None, environment: Vec::new() }
+    pub fn on_node(block_time: &'static str) -> Self {
+        Self { own_node: true, block_time }
     }
 }
 
@@ -176,7 +174,10 @@ impl World {
     }
 
     pub fn create_by<'a>(&self, api: &'a Api, invoice: &str, sale: &Sale) -> Create<'a> {
-        api.create(invoice).sender(sale.sender.address).receiver(sale.receiver).token(self.ready.token.address)
+        api.create(invoice)
+            .sender(sale.sender.address)
+            .receiver(sale.receiver)
+            .token(self.ready.token.address)
     }
 
     /// Creates a preauthorization and returns its invoice.
@@ -230,7 +231,11 @@ impl World {
 
     /// Asserts what the receiver has got and what is missing in the sender's pocket.
     pub async fn assert_paid(&self, sale: &Sale, paid: &str, still_held: &str) {
-        assert_eq!(self.chain.balance(sale.receiver).await, units(paid), "the receiver has exactly what was settled");
+        assert_eq!(
+            self.chain.balance(sale.receiver).await,
+            units(paid),
+            "the receiver has exactly what was settled"
+        );
         let spent = sale.before - self.chain.balance(sale.sender.address).await;
         assert_eq!(spent, units(paid) + units(still_held), "the sender has exactly the rest");
         self.assert_escrow_holds_what_is_open().await;
@@ -257,29 +262,27 @@ impl World {
 
     /// A command of the same binary on the same folder.
     pub async fn cli(&self, arguments: &[&str]) -> Value {
-        let data_dir = self.house.data_dir();
+        let (data_dir, rpc_url) = (self.house.data_dir(), self.ready.rpc_url.clone());
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-        tokio::task::spawn_blocking(move || {
-            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            cli::run(&data_dir, &arguments)
-        })
-        .await
-        .expect("a command that ran")
+        let run = tokio::task::spawn_blocking(move || cli::run(&data_dir, &rpc_url, &arguments));
+        run.await.expect("a command that ran")
     }
 
     /// Another tenant; its caller has the scopes read and write.
     pub async fn tenant(&self) -> OtherTenant {
         let name = invoice("tenant").to_lowercase();
-        let made = self.cli(&["tenant", "create", "--name", &name, "--json"]).await;
+        let made = self.cli(&["tenant", "create", &name]).await;
         assert_eq!(made["name"], name.as_str());
-        let key = self.key(&name, "read,write").await;
-        let admin = self.key(&name, "read,write,admin").await;
+        let key = self.key(&name, &["read", "write"]).await;
+        let admin = self.key(&name, &["read", "write", "admin"]).await;
         OtherTenant { name, api: self.api.with_key(&key), admin: self.api.with_key(&admin) }
     }
 
-    /// A new key of a tenant, with scopes parted by commas.
-    pub async fn key(&self, tenant: &str, scope: &str) -> String {
-        let made = self.cli(&["tenant", "key", "new", tenant, "--scope", scope, "--json"]).await;
+    /// A new key of a tenant.
+    pub async fn key(&self, tenant: &str, scopes: &[&str]) -> String {
+        let mut arguments = vec!["tenant", "key", "new", tenant];
+        scopes.iter().for_each(|scope| arguments.extend(["--scope", scope]));
+        let made = self.cli(&arguments).await;
         made["key"].as_str().expect("a key").to_owned()
     }
 
@@ -345,7 +348,7 @@ impl ReadyWallet {
 impl House {
     fn build(plan: Plan) -> Self {
         let folder = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
-        let node = plan.node.map(|mining| Node::start(folder.path(), mining));
+        let node = plan.own_node.then(|| Node::start(folder.path(), plan.block_time));
         let daemon = spawn(folder.path(), &plan, node.as_ref());
         let house = Self { daemon: Mutex::new(daemon), node, folder, plan, next_sender: AtomicUsize::new(0) };
         house.wait_until_ready();
@@ -411,18 +414,12 @@ fn command(folder: &Path, plan: &Plan, node: Option<&Node>) -> Command {
     command.args(["dev", "--port", "0"]);
     command.arg("--data-dir").arg(folder.join("data"));
     command.arg("--ready-file").arg(folder.join("ready.json"));
-    if let Some(seconds) = plan.block_time {
-        command.args(["--block-time", seconds]);
-    }
-    if let Some(node) = node {
-        command.args(["--rpc-url", &node.url]);
-    }
-    // A key or a setting of the person who runs the tests has no business here.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PREAUTHD_") && name != "PREAUTHD_ANVIL") {
-        command.env_remove(name);
-    }
+    match node {
+        Some(node) => command.args(["--rpc-url", &node.url]),
+        None => command.args(["--block-time", plan.block_time]),
+    };
+    cli::clear_environment(&mut command);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
-    command.envs(plan.environment.iter().copied());
     command
 }
 
