@@ -1,24 +1,35 @@
 //! Puts the rooms together: what `serve` and `dev` run.
 
 use std::fs::File;
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
-use tokio::task::JoinSet;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, wall_now};
+use crate::http::{DevPowers, HttpState, router};
 use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{PreauthSettings, Preauths, Sweeper};
 use crate::store::{Store, StoreError, instance};
 
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
+
+/// How long requests that wait for the chain may hold up the end.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// Bounds of histograms that count.
+const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 800.0];
+/// Bounds of histograms of seconds.
+const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
 
 /// Everything a daemon needs to know, checked.
 #[derive(Debug, Clone)]
@@ -44,8 +55,12 @@ pub struct Daemon {
     /// Where the API listens; the port is the real one where 0 was asked for.
     pub address: SocketAddr,
     store: Store,
+    /// Ends the acceptance of requests.
+    close_door: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+    /// Ends the workers.
     stop: CancellationToken,
-    tasks: JoinSet<anyhow::Result<()>>,
+    workers: JoinSet<()>,
     _lock: File,
 }
 
@@ -78,7 +93,7 @@ impl Daemon {
         let clock = observer.clock();
 
         let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let mut workers = JoinSet::new();
         let desk = Desk::new(store.clone());
         for signer in &config.operators {
             let lane = Lane::new(
@@ -91,43 +106,87 @@ impl Daemon {
                 desk.clone(),
                 config.lane.clone(),
             );
-            tasks.spawn(lane.run(stop.clone()).map(Ok));
+            workers.spawn(lane.run(stop.clone()));
         }
-        tasks.spawn(observer.run(stop.clone()).map(Ok));
-        tasks.spawn(Sweeper::new(store.clone(), clock.clone(), signals.clone()).run(stop.clone()).map(Ok));
+        workers.spawn(observer.run(stop.clone()));
+        workers.spawn(Sweeper::new(store.clone(), clock.clone(), signals.clone()).run(stop.clone()));
 
         let settings = PreauthSettings {
             escrow: config.escrow,
             operator: first_operator,
             request_timeout: config.request_timeout,
         };
+        let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
-            Preauths::new(store.clone(), chain.clone(), clock.clone(), signals, standing.clone(), settings);
-        let _ = preauths;
+            Preauths::new(store.clone(), chain, clock.clone(), signals, standing.clone(), settings);
+        let state = HttpState {
+            preauths,
+            store: store.clone(),
+            standing,
+            clock,
+            chain_id: config.chain_id,
+            escrow: config.escrow,
+            metrics: metrics_handle(),
+            dev,
+        };
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
+        let close_door = CancellationToken::new();
+        let serving =
+            axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
+        let serving = tokio::spawn(serving.into_future());
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
-        Ok(Self { address, store, stop, tasks, _lock: lock })
+        Ok(Self { address, store, close_door, serving, stop, workers, _lock: lock })
     }
 
     /// Resolves when a part of the daemon has come to an end by itself: a fault.
     pub async fn failed(&mut self) -> anyhow::Error {
-        match self.tasks.join_next().await {
-            Some(Ok(Err(error))) => error,
-            Some(Err(error)) => anyhow::Error::new(error).context("a part of the daemon died"),
-            Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the daemon ended"),
+        tokio::select! {
+            served = &mut self.serving => match served {
+                Ok(Ok(())) => anyhow::anyhow!("the API stopped serving"),
+                Ok(Err(error)) => anyhow::Error::new(error).context("serving HTTP"),
+                Err(error) => anyhow::Error::new(error).context("the API died"),
+            },
+            worker = self.workers.join_next() => match worker {
+                Some(Err(error)) => anyhow::Error::new(error).context("a worker died"),
+                _ => anyhow::anyhow!("a worker ended"),
+            },
         }
     }
 
-    /// Stops accepting, finishes what is being written, closes the database. What is in flight on chain is found again
-    /// at the next start.
+    /// Stops accepting, lets requests that wait be answered while the workers still run, then stops those and closes
+    /// the database. What is in flight on chain is found again at the next start.
     pub async fn stop(mut self) {
+        self.close_door.cancel();
+        if tokio::time::timeout(FAREWELL, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
         self.stop.cancel();
-        while self.tasks.join_next().await.is_some() {}
+        while self.workers.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
+
+/// The recorder of the process; daemons in one process share it.
+fn metrics_handle() -> Option<PrometheusHandle> {
+    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            // With bounds a histogram has a fixed size; without them it grows until it is read.
+            let counts = |name: &str| Matcher::Full(name.to_owned());
+            PrometheusBuilder::new()
+                .set_buckets(&SECONDS)
+                .and_then(|builder| builder.set_buckets_for_metric(counts("preauthd_batch_items"), &COUNTS))
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(counts("preauthd_store_changes_per_commit"), &COUNTS)
+                })
+                .and_then(PrometheusBuilder::install_recorder)
+                .map_err(|error| tracing::warn!(%error, "there will be no metrics"))
+                .ok()
+        })
+        .clone()
 }
 
 /// One daemon per database: two would send each other's work twice.
