@@ -6,7 +6,7 @@ use preauthd::chain::PreauthEscrow;
 use serde_json::Value;
 
 use crate::harness::world::invoice;
-use crate::harness::{Answer, Sale, Wallet, World};
+use crate::harness::{Answer, Plan, Sale, Wallet, World};
 
 /// What a wallet does with typed data.
 fn sign(wallet: &Wallet, typed_data: &Value) -> String {
@@ -46,7 +46,8 @@ async fn the_offered_terms_are_the_ones_that_get_locked() {
 
 #[tokio::test]
 async fn a_signature_stands_in_for_the_receivers_registration_on_chain() {
-    let world = World::shared().await;
+    // A daemon of its own: on a shared one, the admin's transactions would cross those of the daemon itself.
+    let world = World::start(Plan::quick()).await;
     let sale = world.sale().await;
     let admin = world.chain.admin().await;
     let removal = PreauthEscrow::removeReceiverCall { receiver: sale.receiver };

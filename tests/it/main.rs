@@ -14,6 +14,7 @@ mod expiry;
 mod house;
 mod lifecycle;
 mod listing;
+mod operator;
 mod pending;
 mod races;
 mod refusals;

@@ -154,6 +154,11 @@ impl Eyes {
         set.collect()
     }
 
+    /// Transactions of an account that were mined.
+    pub async fn sent_by(&self, account: Address) -> u64 {
+        self.provider.get_transaction_count(account).await.expect("a nonce")
+    }
+
     /// Transactions that all operator keys have sent, waiting ones included.
     pub async fn operator_transactions(&self) -> u64 {
         let mut sum = 0;
