@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::json::JsonBody;
 use super::shape::Shape;
-use crate::chain::Chain;
+use crate::chain::{Chain, ChainClock};
 use crate::lane::Signals;
 use crate::model::WalletRole;
 use crate::preauth::{Fault, WalletView};
@@ -42,8 +42,13 @@ impl DevPowers {
         Self { chain, signals, admin: admin.map(|admin| Arc::new(Mutex::new(admin))) }
     }
 
-    /// Allows a receiver on chain that is not yet allowed.
-    pub(super) async fn admit(&self, escrow: Address, view: &mut WalletView) -> Result<(), Fault> {
+    /// Allows a receiver on chain that is not yet allowed, and returns when the daemon has taken that in.
+    pub(super) async fn admit(
+        &self,
+        escrow: Address,
+        clock: &ChainClock,
+        view: &mut WalletView,
+    ) -> Result<(), Fault> {
         let Some(admin) = &self.admin else { return Ok(()) };
         if view.wallet.role != WalletRole::Receiver || view.active_from.is_some() {
             return Ok(());
@@ -56,7 +61,17 @@ impl DevPowers {
             self.chain.register_receiver(&admin, escrow, receiver).await?;
             view.active_from = self.chain.receiver_active_from(escrow, receiver).await?;
         }
+        drop(admin);
+        let head = self.chain.head().await?;
+        // The registration stands, whether the observer is late or not.
+        let _ = self.taken_in(clock, head.number).await;
         Ok(())
+    }
+
+    /// Waits until the observer has taken in a block. `false`: it did not in time.
+    async fn taken_in(&self, clock: &ChainClock, block: u64) -> bool {
+        self.signals.look_for_block();
+        tokio::time::timeout(OBSERVER_PATIENCE, clock.reached(block)).await.is_ok()
     }
 }
 
@@ -102,10 +117,9 @@ pub async fn advance(
         return Err(shape.refused());
     };
     let block = dev.chain.advance_clock(seconds).await.map_err(Fault::from)?;
-    dev.signals.look_for_block();
-    tokio::time::timeout(OBSERVER_PATIENCE, state.clock.reached(block.number)).await.map_err(|_| {
-        ApiError::not_ready("the clock was moved, but the observer has not taken the block in")
-    })?;
+    if !dev.taken_in(&state.clock, block.number).await {
+        return Err(ApiError::not_ready("the clock was moved, but the observer has not taken the block in"));
+    }
     Ok(Json(Advanced { block: block.number, timestamp: block.timestamp.to_rfc3339() }))
 }
 

@@ -16,6 +16,7 @@ use crate::preauth::OfferedTerms;
 /// Terms as they would be locked, and the two ways to consent to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OfferedTerms)]
 pub struct OfferedTermsView {
     pub invoice_id: String,
     pub sender: String,

@@ -14,7 +14,7 @@ use crate::http::caller::Writer;
 use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, Object};
 use crate::http::shape::{self, Shape};
-use crate::model::{Account, ChainTime, Millis, Scope};
+use crate::model::{Account, Millis, Scope};
 use crate::preauth::{ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof};
 
 /// A wish to register a wallet.
@@ -126,10 +126,9 @@ pub async fn register(
     match state.preauths.register_wallet(&caller.tenant, wish).await? {
         Registration::Registered(mut view) => {
             if let Some(dev) = &state.dev {
-                dev.admit(state.escrow, &mut view).await?;
+                dev.admit(state.escrow, &state.clock, &mut view).await?;
             }
-            let body =
-                WalletBody::new(&view, state.clock.now().max(view.active_from.unwrap_or(ChainTime(0))));
+            let body = WalletBody::new(&view, state.clock.now());
             Ok((StatusCode::CREATED, Json(body)).into_response())
         }
         Registration::ProofRequired(challenge) => {
