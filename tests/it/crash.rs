@@ -134,3 +134,41 @@ async fn a_goodbye_is_quick_and_loses_nothing() {
     world.becomes(&name, "AUTHORIZED").await;
     world.assert_paid(&sale, "0", "5").await;
 }
+
+#[tokio::test]
+async fn whoever_waits_is_answered_before_the_daemon_stops() {
+    let mut world = World::start(Plan::on_node("0.2")).await;
+    let sale = world.sale().await;
+    let settling = world.authorized(&sale, "9").await;
+    world.chain.hold_still().await;
+    let names: Vec<String> = (0..10).map(|_| invoice("INV")).collect();
+    let waiting: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let (api, body) = (world.api.clone(), world.create(name, &sale).amount("1").body());
+            tokio::spawn(async move { api.try_post("/onchain-preauth", body).await })
+        })
+        .collect();
+    let settlement = {
+        let (api, path) = (world.api.clone(), format!("/onchain-preauth/{settling}/settle"));
+        tokio::spawn(async move { api.try_post(&path, json!({ "amount": "9" })).await })
+    };
+    world.chain.until_waiting(1).await;
+    for name in &names {
+        world.until_known(name).await;
+    }
+    assert!(world.stop_daemon().await, "SIGTERM is obeyed");
+    for request in waiting {
+        let (status, body) = request.await.expect("a task").expect("an answer before the end");
+        assert_eq!((status, &body["status"]), (202, &json!("PENDING")), "{body}");
+    }
+    let (status, body) = settlement.await.expect("a task").expect("an answer before the end");
+    assert_eq!((status, &body["status"]), (202, &json!("AUTHORIZED")), "{body}");
+
+    world.restart_on_a_moving_chain().await;
+    for name in &names {
+        world.becomes(name, "AUTHORIZED").await;
+    }
+    world.becomes(&settling, "SETTLED").await;
+    world.assert_paid(&sale, "9", "10").await;
+}

@@ -92,3 +92,23 @@ async fn a_settlement_mined_too_late_loses_to_the_expiry() {
     let effects = world.effects(&invoice).await;
     assert_eq!((effects.locked, effects.settled, effects.expired), (1, 0, 1));
 }
+
+#[tokio::test]
+async fn many_expire_in_few_transactions() {
+    let world = World::start(Plan::on_node("0.5")).await;
+    let sale = world.sale().await;
+    let expires_at = world.chain.in_seconds(900).await;
+    let names: Vec<String> = (0..150).map(|_| invoice("INV")).collect();
+    let creations =
+        names.iter().map(|name| world.create(name, &sale).amount("1").expires_at(&expires_at).send());
+    futures::future::join_all(creations).await.into_iter().for_each(|answer| drop(answer.is(201)));
+    world.assert_paid(&sale, "0", "150").await;
+    let before = world.chain.operator_transactions().await;
+    world.advance(901).await;
+    for name in &names {
+        world.becomes(name, "EXPIRED").await;
+    }
+    let transactions = world.chain.operator_transactions().await - before;
+    assert!(transactions <= 15, "150 expiries in {transactions} transactions");
+    world.assert_paid(&sale, "0", "0").await;
+}

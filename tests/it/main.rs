@@ -15,6 +15,7 @@ mod house;
 mod lifecycle;
 mod listing;
 mod operator;
+mod others;
 mod pending;
 mod races;
 mod refusals;

@@ -127,3 +127,75 @@ async fn a_lock_that_is_undone_and_cannot_be_made_again_is_rejected() {
     world.assert_paid(&sale, "0", "0").await;
     world.api.settle(&name, "1").await.refused(409, "Invalid settlement state: REJECTED");
 }
+
+#[tokio::test]
+async fn a_cancellation_and_an_expiry_that_are_undone_are_made_again() {
+    let world = still_world().await;
+    let sale = world.sale().await;
+    let (cancelled, expired) = (world.authorized(&sale, "10").await, invoice("INV"));
+    let expires_at = world.chain.now().await + 600;
+    let text = crate::harness::chain::rfc3339(i64::try_from(expires_at).expect("a time"));
+    world.create(&expired, &sale).amount("20").expires_at(&text).send().await.is(201);
+    world.chain.hold_still().await;
+    mined_by_hand(&world, world.api.cancel(&cancelled)).await.is(200);
+    world.chain.mine_at(expires_at).await;
+    world.chain.until_waiting(1).await;
+    world.chain.mine().await;
+    world.becomes(&expired, "EXPIRED").await;
+    world.until_daemon_stands_at_the_head().await;
+    world.assert_paid(&sale, "0", "0").await;
+
+    world.chain.reorg(3).await;
+    world.becomes(&cancelled, "AUTHORIZED").await;
+    world.becomes(&expired, "AUTHORIZED").await;
+    world.assert_paid(&sale, "0", "30").await;
+    world.chain.mine_every(1).await;
+    world.becomes(&cancelled, "CANCELLED").await;
+    world.becomes(&expired, "EXPIRED").await;
+    world.assert_paid(&sale, "0", "0").await;
+}
+
+#[tokio::test]
+async fn a_settlement_that_is_undone_and_comes_too_late_the_second_time_expires() {
+    let world = still_world().await;
+    let sale = world.sale().await;
+    let name = invoice("INV");
+    let expires_at = world.chain.now().await + 600;
+    let text = crate::harness::chain::rfc3339(i64::try_from(expires_at).expect("a time"));
+    world.create(&name, &sale).amount("10").expires_at(&text).send().await.is(201);
+    world.chain.hold_still().await;
+    world.chain.mine_at(expires_at - 60).await;
+    mined_by_hand(&world, world.api.settle(&name, "7")).await.is(200);
+    world.until_daemon_stands_at_the_head().await;
+
+    world.chain.reorg(1).await;
+    world.chain.forget_all().await;
+    world.chain.mine_at(expires_at).await;
+    world.chain.mine_every(1).await;
+    let shown = world.becomes(&name, "EXPIRED").await;
+    assert!(shown.body["settledAmount"].is_null(), "{}", shown.body);
+    world.api.settle(&name, "1").await.refused(409, "Pre-authorization expired");
+    world.assert_paid(&sale, "0", "0").await;
+    let effects = world.effects(&name).await;
+    assert_eq!((effects.locked, effects.settled, effects.expired), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn a_rejection_that_is_undone_is_decided_again() {
+    let world = still_world().await;
+    let sale = world.sale().await;
+    let name = invoice("INV");
+    world.chain.hold_still().await;
+    world.create(&name, &sale).amount("10").respond_async().send().await.is(202);
+    world.chain.until_waiting(1).await;
+    world.chain.overtake_with_approval(sale.sender.address, alloy::primitives::U256::ZERO).await;
+    world.becomes(&name, "REJECTED").await;
+    world.until_daemon_stands_at_the_head().await;
+    // On the new branch the payer never took his allowance back.
+    world.chain.reorg(1).await;
+    world.chain.mine_every(1).await;
+    world.becomes(&name, "AUTHORIZED").await;
+    world.assert_paid(&sale, "0", "10").await;
+    world.api.cancel(&name).await.is(200);
+    world.assert_paid(&sale, "0", "0").await;
+}

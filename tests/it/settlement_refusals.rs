@@ -2,7 +2,7 @@
 
 use crate::harness::chain::Token;
 use crate::harness::world::invoice;
-use crate::harness::{Plan, Sale, World, units};
+use crate::harness::{Plan, World, units};
 
 #[tokio::test]
 async fn a_settlement_must_be_greater_than_zero() {
@@ -40,28 +40,10 @@ async fn a_settled_preauthorization_is_closed() {
     world.assert_paid(&sale, "4", "0").await;
 }
 
-/// A sale in a token that refuses accounts on request, admitted by the operator.
-async fn sale_in_moody_token(world: &World) -> (Sale, alloy::primitives::Address) {
-    let sale = world.sale().await;
-    let token = world.chain.deploy_moody_token().await;
-    let escrow = world.ready.escrow;
-    world
-        .chain
-        .act(sale.receiver, token, Token::mintCall { to: sale.sender.address, amount: units("1000") })
-        .await;
-    let (written, payer) = (token.to_string(), sale.sender.address.to_string());
-    world.cli(&["token", "add", &written, "--payer", &payer]).await;
-    world
-        .chain
-        .act(sale.sender.address, token, Token::approveCall { spender: escrow, amount: units("1000") })
-        .await;
-    (sale, token)
-}
-
 #[tokio::test]
 async fn a_receiver_that_the_token_blocks_cannot_be_paid_until_it_lets_him() {
     let world = World::start(Plan::on_node("0.2")).await;
-    let (sale, token) = sale_in_moody_token(&world).await;
+    let (sale, token) = world.sale_in_moody_token().await;
     let name = invoice("INV");
     world.create(&name, &sale).token(token).amount("10").send().await.is(201);
     let block = |is_blocked| Token::blockCall { account: sale.receiver, isBlocked: is_blocked };
@@ -99,7 +81,7 @@ async fn a_receiver_that_the_token_blocks_cannot_be_paid_until_it_lets_him() {
 #[tokio::test]
 async fn a_sender_that_the_token_blocks_can_claim_his_rest_later() {
     let world = World::start(Plan::on_node("0.2")).await;
-    let (sale, token) = sale_in_moody_token(&world).await;
+    let (sale, token) = world.sale_in_moody_token().await;
     let name = invoice("INV");
     world.create(&name, &sale).token(token).amount("10").send().await.is(201);
     let block = |is_blocked| Token::blockCall { account: sale.sender.address, isBlocked: is_blocked };

@@ -25,6 +25,26 @@ alloy::sol! {
         function transfer(address to, uint256 amount) external returns (bool);
         function block(address account, bool isBlocked) external;
         function mint(address to, uint256 amount) external;
+        function setPaused(bool isPaused) external;
+        function setFeeBps(uint256 newFeeBps) external;
+        function setReturnFalse(bool answersFalse) external;
+    }
+}
+
+alloy::sol! {
+    struct Terms {
+        address sender;
+        address receiver;
+        address token;
+        uint96 hold;
+        uint40 expiresAt;
+        bytes32 preauthId;
+    }
+
+    /// What others than the daemon may call.
+    interface Public {
+        function cancel(Terms calldata terms) external;
+        function expire(Terms calldata terms) external;
     }
 }
 
@@ -51,6 +71,11 @@ impl From<PrivateKeySigner> for Wallet {
 pub fn units(tokens: &str) -> U256 {
     let (whole, fraction) = tokens.split_once('.').unwrap_or((tokens, ""));
     format!("{whole}{fraction:0<6}").parse().expect("an amount")
+}
+
+/// A small number as Solidity takes it.
+pub fn number(number: u64) -> U256 {
+    U256::from(number)
 }
 
 /// One log of the escrow.
@@ -256,6 +281,22 @@ impl Eyes {
 
     pub async fn overtake_with_approval(&self, sender: Address, amount: U256) {
         self.overtake(sender, self.token, Token::approveCall { spender: self.escrow, amount }).await;
+    }
+
+    /// Empties the node's pool.
+    pub async fn forget_all(&self) {
+        self.provider.anvil_drop_all_transactions().await.expect("a node that forgets");
+        assert!(self.waiting().await.is_empty());
+    }
+
+    /// Takes an account's gas money away, or gives it back.
+    pub async fn set_gas_money(&self, account: Address, wei: u128) {
+        self.provider.anvil_set_balance(account, U256::from(wei)).await.expect("gas money");
+    }
+
+    /// Many blocks at once.
+    pub async fn mine_many(&self, blocks: u64) {
+        self.provider.anvil_mine(Some(blocks), None).await.expect("blocks");
     }
 
     /// Pays a sender what could not be pushed to him.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::api::Create;
-use super::chain::Effects;
+use super::chain::{Effects, Terms, Token};
 use super::patience::until_blocking;
 use super::process::Process;
 use super::{Answer, Api, Eyes, Node, Wallet, cli, units, until};
@@ -201,6 +201,14 @@ impl World {
         .await
     }
 
+    /// Waits until an invoice exists.
+    pub async fn until_known(&self, invoice: &str) {
+        until(&format!("{invoice} exists"), || async {
+            (self.api.preauth(invoice).await.status == 200).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until nothing is being done about a preauthorization.
     pub async fn until_settled_down(&self, invoice: &str) {
         until(&format!("nothing is under way for {invoice}"), || async {
@@ -253,6 +261,25 @@ impl World {
         shown.text("preauthId").parse().expect("32 bytes")
     }
 
+    /// The terms of an invoice's hold, as the contract takes them.
+    pub async fn terms(&self, invoice: &str) -> Terms {
+        let shown = self.api.preauth(invoice).await.is(200);
+        let address = |field| shown.text(field).parse().expect("an address");
+        let expires_at: jiff::Timestamp = shown.text("expiresAt").parse().expect("a time");
+        Terms {
+            sender: address("sender"),
+            receiver: address("receiver"),
+            token: address("contractAddress"),
+            hold: units(shown.text("holdAmount")).to(),
+            expiresAt: expires_at
+                .as_second()
+                .try_into()
+                .map(|seconds: u64| U256::from(seconds).to())
+                .expect("a time"),
+            preauthId: shown.text("preauthId").parse().expect("32 bytes"),
+        }
+    }
+
     /// What chain and logs say of an invoice.
     pub async fn effects(&self, invoice: &str) -> Effects {
         self.chain.effects(self.preauth_id(invoice).await).await
@@ -296,6 +323,22 @@ impl World {
         Sale { sender, receiver, before }
     }
 
+    /// A sale in a token that refuses accounts on request, admitted by the operator.
+    pub async fn sale_in_moody_token(&self) -> (Sale, Address) {
+        let sale = self.sale().await;
+        let token = self.chain.deploy_moody_token().await;
+        let escrow = self.ready.escrow;
+        self.chain
+            .act(sale.receiver, token, Token::mintCall { to: sale.sender.address, amount: units("1000") })
+            .await;
+        let (written, payer) = (token.to_string(), sale.sender.address.to_string());
+        self.cli(&["token", "add", &written, "--payer", &payer]).await;
+        self.chain
+            .act(sale.sender.address, token, Token::approveCall { spender: escrow, amount: units("1000") })
+            .await;
+        (sale, token)
+    }
+
     // ------------------------------------------------------------------ trouble
 
     /// Everything the daemon has said.
@@ -320,6 +363,12 @@ impl World {
         let ended = tokio::task::spawn_blocking(move || command.output());
         let ended = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await;
         ended.expect("it ends by itself").expect("a process").expect("a process")
+    }
+
+    /// Lets the chain make blocks again and starts the daemon.
+    pub async fn restart_on_a_moving_chain(&mut self) {
+        self.chain.mine_every(1).await;
+        self.restart().await;
     }
 
     /// Starts the daemon again on the same folder and chain, and reads the new ready file.
