@@ -104,6 +104,7 @@ CREATE INDEX preauths_listed_by_status ON preauths (tenant_id, status, id);
 CREATE INDEX preauths_listed_by_sender ON preauths (tenant_id, sender, id);
 CREATE INDEX preauths_listed_by_receiver ON preauths (tenant_id, receiver, id);
 CREATE INDEX preauths_overdue ON preauths (expires_at, id) WHERE status = 'AUTHORIZED';
+CREATE INDEX preauths_to_cancel ON preauths (id) WHERE status = 'AUTHORIZED' AND cancel_requested = 1;
 CREATE INDEX preauths_scheduled ON preauths (settle_at, id) WHERE status = 'AUTHORIZED' AND settle_at IS NOT NULL;
 
 -- A durable intent to authorize, settle, cancel or expire one preauth.
@@ -125,6 +126,7 @@ CREATE TABLE operations (
 );
 CREATE UNIQUE INDEX operations_one_open ON operations (preauth) WHERE state IN ('due', 'batched');
 CREATE INDEX operations_due ON operations (kind, deadline, id) WHERE state = 'due';
+CREATE INDEX operations_due_by_age ON operations (id) WHERE state = 'due';
 CREATE INDEX operations_open ON operations (kind) WHERE state IN ('due', 'batched');
 CREATE INDEX operations_of_preauth ON operations (preauth, id);
 
@@ -137,6 +139,7 @@ CREATE TABLE batches (
     state               TEXT NOT NULL CHECK (state IN ('open', 'mined', 'lost')),
     gas_limit           INTEGER NOT NULL,
     gas_per_call        INTEGER NOT NULL,
+    -- The block it was mined in, or, for a lost batch, the block that showed its nonce gone.
     mined_block         INTEGER,
     mined_hash          BLOB,
     succeeded           INTEGER,
@@ -159,7 +162,8 @@ CREATE INDEX batch_items_by_operation ON batch_items (operation_id);
 
 -- One signed encoding of a batch; a fee bump is another attempt of the same batch.
 CREATE TABLE attempts (
-    hash             BLOB PRIMARY KEY,
+    id               INTEGER PRIMARY KEY,
+    hash             BLOB NOT NULL UNIQUE,
     batch_id         INTEGER NOT NULL REFERENCES batches (id),
     raw              BLOB NOT NULL,
     max_fee          TEXT NOT NULL,

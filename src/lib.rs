@@ -1,10 +1,11 @@
 //! preauthd: card-style preauthorization on ERC-20 tokens.
 //!
 //! The rooms, and who may know whom: `cli → http → preauth → lane → store, chain → model`. An arrow never points up.
-//! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node.
+//! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node. [`config`] is read by `cli` alone.
 
 pub mod chain;
 pub mod cli;
+pub mod config;
 pub mod http;
 pub mod lane;
 pub mod model;

@@ -49,6 +49,16 @@ impl ChainClock {
         self.reading.send_replace(Reading { block, timestamp, seen: Instant::now() });
     }
 
+    /// At start: the newest block may be old. Counts the time since it, by the wall clock, as having been waited.
+    #[allow(clippy::disallowed_methods)]
+    pub fn count_age(&self, wall: Millis) {
+        self.reading.send_modify(|reading| {
+            let age = wall.0.saturating_sub(reading.timestamp.as_i64().saturating_mul(1_000));
+            let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
+            reading.seen = Instant::now().checked_sub(age).unwrap_or(reading.seen);
+        });
+    }
+
     /// The chain's time: that of its newest block, or, where none came for 30 s, the time that has passed since, less
     /// a margin of 15 s.
     #[must_use]

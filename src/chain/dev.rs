@@ -1,23 +1,20 @@
-//! What only a development node can do, and what only `dev` does: moving the clock, and admitting receivers with a key
-//! that a real daemon never holds.
+//! What only a development node can do, and what only `dev` does: moving the clock, funding accounts, and admitting
+//! receivers with a key that a real daemon never holds.
 
 use std::time::Duration;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use alloy::providers::Provider;
 use alloy::signers::local::PrivateKeySigner;
-use alloy::sol_types::SolCall;
+use futures::future::try_join_all;
 
-use super::bindings::PreauthEscrow;
-use super::{BlockHeader, Chain, ChainError, SendAdvice, TransactionPlan, sign};
+use super::{BlockHeader, Chain, ChainError, Mined, Step};
 
-/// Gas of a registration; it needs about 50,000.
-const REGISTRATION_GAS: u64 = 150_000;
-/// Tip in wei per gas.
-const TIP: u128 = 1_000_000_000;
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Looks for the receipt before giving up: 20 seconds.
-const POLLS: usize = 200;
+/// Native coins of an account that has to pay for gas: 10,000.
+const FUNDS: u128 = 10_000 * 1_000_000_000_000_000_000;
+/// How often a block is mined for steps that are not in one yet.
+const MINING_TRIES: usize = 200;
+const MINING_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Chain {
     /// Moves the node's clock ahead and mines a block that shows it: the newest block then.
@@ -35,28 +32,43 @@ impl Chain {
         escrow: Address,
         receiver: Address,
     ) -> Result<(), ChainError> {
-        let fees = self.fee_quote().await?;
-        let plan = TransactionPlan {
-            chain_id: self.chain_id(),
-            to: escrow,
-            nonce: self.provider.get_transaction_count(admin.address()).pending().await?,
-            gas_limit: REGISTRATION_GAS,
-            max_fee: fees.base_fee.saturating_mul(2).saturating_add(TIP),
-            max_priority_fee: TIP,
-            input: PreauthEscrow::registerReceiverCall { receiver }.abi_encode().into(),
-        };
-        let signed = sign(admin, &plan)?;
-        let advice = self.send(&signed.raw).await;
-        if advice != SendAdvice::Accepted {
-            return Err(ChainError::Nonsense(format!("registering a receiver: {advice:?}")));
-        }
-        for _ in 0..POLLS {
-            match self.receipt(signed.hash).await? {
-                Some(receipt) if receipt.succeeded => return Ok(()),
-                Some(_) => return Err(ChainError::Nonsense("registering a receiver was reverted".into())),
-                None => tokio::time::sleep(POLL_INTERVAL).await,
+        self.transact(admin, Step::register_receiver(escrow, receiver)).await.map(|_| ())
+    }
+
+    /// Whether the node is anvil. Keys that everyone knows are used on no other.
+    pub(crate) async fn is_anvil(&self) -> Result<bool, ChainError> {
+        Ok(self.provider.get_client_version().await?.starts_with("anvil/"))
+    }
+
+    /// Mines a block, whatever the node's mining mode.
+    async fn mine_block(&self) -> Result<(), ChainError> {
+        let _: serde_json::Value = self.provider.client().request_noparams("evm_mine").await?;
+        Ok(())
+    }
+
+    /// Gives an account native coins.
+    pub(crate) async fn fund(&self, account: Address) -> Result<(), ChainError> {
+        let _: serde_json::Value =
+            self.provider.client().request("anvil_setBalance", (account, U256::from(FUNDS))).await?;
+        Ok(())
+    }
+
+    /// Performs steps of several signers, each signer's in order, and returns once all are mined: the first step's
+    /// receipt first. Whatever the node's mining mode, none is left lying: anvil may strand some of many.
+    pub(crate) async fn perform(
+        &self,
+        steps: Vec<(&PrivateKeySigner, Step)>,
+        gas: u64,
+    ) -> Result<Vec<Mined>, ChainError> {
+        let hashes = self.send_steps(steps, gas).await?;
+        for _ in 0..MINING_TRIES {
+            self.mine_block().await?;
+            let mined = try_join_all(hashes.iter().map(|hash| self.mined_now(*hash))).await?;
+            if let Some(all) = mined.into_iter().collect() {
+                return Ok(all);
             }
+            tokio::time::sleep(MINING_INTERVAL).await;
         }
-        Err(ChainError::Nonsense("registering a receiver was not mined in time".into()))
+        Err(ChainError::Unusable("the node does not mine what it is sent".into()))
     }
 }

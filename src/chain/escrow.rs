@@ -5,7 +5,7 @@ use alloy::rpc::types::Log;
 use alloy::sol_types::{Panic, Revert, SolCall, SolError, SolEventInterface, SolInterface};
 
 use super::bindings::{Erc20, IPreauthEscrow, Pausable, PreauthEscrow};
-use crate::model::{BaseUnits, CallFailure, OperationKind, Terms};
+use crate::model::{BaseUnits, CallFailure, ChainTime, OperationKind, Terms};
 use PreauthEscrow::{PreauthEscrowErrors, PreauthEscrowEvents};
 
 /// The longest hold the contract is deployed with: 90 days.
@@ -40,11 +40,11 @@ impl EscrowCall {
         .into()
     }
 
-    /// One transaction's input for several calls; a single call needs no batch around it.
+    /// One transaction's input for several calls. `bare`: a single call needs no batch around it.
     #[must_use]
-    pub fn encode_all(calls: &[Self], gas_per_call: u64) -> Bytes {
+    pub fn encode_all(calls: &[Self], gas_per_call: u64, bare: bool) -> Bytes {
         match calls {
-            [only] => only.encode(),
+            [only] if bare => only.encode(),
             _ => Self::encode_batch(calls, gas_per_call),
         }
     }
@@ -81,7 +81,10 @@ pub fn approve_input(escrow: Address, hold: BaseUnits) -> Bytes {
 /// What a log of the escrow says about a preauth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EscrowEvent {
-    Locked,
+    /// With the terms that were locked.
+    Locked {
+        terms: Terms,
+    },
     Settled {
         amount: BaseUnits,
     },
@@ -111,7 +114,17 @@ impl EscrowLog {
     /// `None` for logs that are about no preauth (roles, registrations, claims) or lack their place in the chain.
     pub(super) fn decode(log: &Log) -> Option<Self> {
         let (preauth_id, event) = match PreauthEscrowEvents::decode_log(&log.inner).ok()?.data {
-            PreauthEscrowEvents::Authorized(event) => (event.preauthId, EscrowEvent::Locked),
+            PreauthEscrowEvents::Authorized(event) => {
+                let terms = Terms {
+                    sender: event.sender,
+                    receiver: event.receiver,
+                    token: event.token,
+                    hold: base_units(event.hold),
+                    expires_at: ChainTime(event.expiresAt.to::<u64>()),
+                    preauth_id: event.preauthId,
+                };
+                (event.preauthId, EscrowEvent::Locked { terms })
+            }
             PreauthEscrowEvents::Settled(event) => {
                 (event.preauthId, EscrowEvent::Settled { amount: base_units(event.amount) })
             }

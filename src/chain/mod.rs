@@ -3,12 +3,14 @@
 //! Everything here is advice about the chain, never a decision: a call that fails is a [`ChainError`], and no operation
 //! fails because of one.
 
+mod admin;
 mod bindings;
 mod clock;
 mod code;
 mod dev;
 mod escrow;
 mod fees;
+mod probe;
 mod reads;
 mod sends;
 mod signatures;
@@ -20,6 +22,7 @@ use alloy::providers::RootProvider;
 use alloy::rpc::client::RpcClient;
 use alloy::transports::TransportError;
 
+pub use admin::{EscrowPlan, Mined, Step};
 pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
 pub use clock::{ChainClock, wall_now};
 pub use code::CodeMismatch;
@@ -27,6 +30,7 @@ pub use escrow::{
     CONTRACT_MAX_HOLD_SECONDS, EscrowCall, EscrowEvent, EscrowLog, approve_input, decode_failure,
 };
 pub use fees::FeeQuote;
+pub use probe::{TokenProbe, TransferProbe};
 pub use reads::{BlockHeader, BlockView, DryRun, Receipt};
 pub use sends::{SendAdvice, SignedTransaction, TransactionPlan, sign};
 

@@ -7,6 +7,8 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{Block, BlockOverrides, Filter, TransactionRequest};
 use alloy::sol_types::SolCall;
+use alloy::transports::TransportError;
+use futures::future::join_all;
 
 use super::bindings::{Erc20, PreauthEscrow};
 use super::escrow::{EscrowCall, EscrowLog, decode_failure};
@@ -32,7 +34,7 @@ pub struct BlockView {
 }
 
 /// How a transaction was mined.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Receipt {
     pub transaction: B256,
     pub block: u64,
@@ -43,6 +45,8 @@ pub struct Receipt {
     pub gas_used: u64,
     /// Wei per gas.
     pub effective_gas_price: u128,
+    /// What the transaction's own logs say about preauths.
+    pub logs: Vec<EscrowLog>,
 }
 
 /// What a dry run of a batch says.
@@ -111,12 +115,13 @@ impl Chain {
             succeeded: receipt.status(),
             gas_used: receipt.gas_used,
             effective_gas_price: receipt.effective_gas_price,
+            logs: receipt.inner.logs().iter().filter_map(EscrowLog::decode).collect(),
         }))
     }
 
-    /// Transactions an account has in the chain, up to the newest block or up to `block`.
-    pub async fn transaction_count(&self, account: Address, block: Option<u64>) -> Result<u64, ChainError> {
-        let block = block.map_or(BlockId::latest(), BlockId::number);
+    /// Transactions an account has in the chain, up to the newest block or up to the block named by its hash.
+    pub async fn transaction_count(&self, account: Address, block: Option<B256>) -> Result<u64, ChainError> {
+        let block = block.map_or(BlockId::latest(), BlockId::hash);
         Ok(self.provider.get_transaction_count(account).block_id(block).await?)
     }
 
@@ -192,33 +197,38 @@ impl Chain {
             .into_iter()
             .map(|result| if result.success { Ok(()) } else { Err(decode_failure(&result.reason)) })
             .collect();
-        for (call, answer) in calls.iter().zip(&mut answers) {
-            if let Err(failure @ CallFailure::Other(_)) = answer {
-                *failure = self.explain(escrow, call, failure.clone()).await?;
+        let mut explanations = Vec::new();
+        for (index, (call, answer)) in calls.iter().zip(&answers).enumerate() {
+            if call.kind == OperationKind::Authorize && matches!(answer, Err(CallFailure::Other(_))) {
+                explanations.push(self.explain(escrow, call, index));
+            }
+        }
+        // What cannot be explained keeps the reason it has: one sick token must not hold up the others.
+        for (index, better) in join_all(explanations).await.into_iter().flatten() {
+            if let Some(answer) = answers.get_mut(index) {
+                *answer = Err(better);
             }
         }
         Ok(DryRun::Answers(answers))
     }
 
-    /// Tokens name a missing allowance or balance in many ways; reading both tells which it is.
+    /// Tokens name a missing allowance or balance in many ways; reading both tells which it is. `None`: neither, or the
+    /// token does not say.
     async fn explain(
         &self,
         escrow: Address,
         call: &EscrowCall,
-        failure: CallFailure,
-    ) -> Result<CallFailure, ChainError> {
-        if call.kind != OperationKind::Authorize {
-            return Ok(failure);
-        }
+        index: usize,
+    ) -> Option<(usize, CallFailure)> {
         let terms = &call.terms;
         let hold = U256::from(terms.hold.get());
-        if self.allowance(terms.token, terms.sender, escrow).await? < hold {
-            return Ok(CallFailure::InsufficientAllowance);
+        if self.allowance(terms.token, terms.sender, escrow).await.ok()? < hold {
+            return Some((index, CallFailure::InsufficientAllowance));
         }
-        if self.token_balance(terms.token, terms.sender).await? < hold {
-            return Ok(CallFailure::InsufficientBalance);
+        if self.token_balance(terms.token, terms.sender).await.ok()? < hold {
+            return Some((index, CallFailure::InsufficientBalance));
         }
-        Ok(failure)
+        None
     }
 
     /// Why a mined single call failed: it is run again on the state before its block. `None`: it would succeed there,
@@ -268,14 +278,19 @@ impl Chain {
         let request = TransactionRequest::default().with_to(to).with_input(input);
         match self.provider.call(request).await {
             Ok(answer) => Ok(Some(answer)),
-            Err(error)
-                if error.as_error_resp().is_some_and(|response| response.as_revert_data().is_some()) =>
-            {
-                Ok(None)
-            }
+            Err(error) if is_revert(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether a node's error says that the callee failed, with or without revert data.
+fn is_revert(error: &TransportError) -> bool {
+    error.as_error_resp().is_some_and(|response| {
+        let message = response.message.to_ascii_lowercase();
+        response.as_revert_data().is_some()
+            || ["revert", "out of gas", "invalid opcode"].iter().any(|word| message.contains(word))
+    })
 }
 
 fn header(block: &Block) -> BlockHeader {

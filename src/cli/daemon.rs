@@ -71,9 +71,9 @@ impl Daemon {
     /// Another daemon on the same data folder, a wrong chain, another contract at the escrow's address, or a part that
     /// cannot start: it signs nothing then.
     pub async fn start(config: DaemonConfig) -> anyhow::Result<Self> {
-        let Some(first_operator) = config.operators.first().map(PrivateKeySigner::address) else {
+        if config.operators.is_empty() {
             bail!("no operator key is configured");
-        };
+        }
         let lock = lock(&config.data_dir)?;
         let store = Store::open(&config.data_dir).await.context("opening the database")?;
         let chain = Chain::connect(&config.rpc_url).await.context("connecting to the node")?;
@@ -91,6 +91,7 @@ impl Daemon {
         .await?;
         observer.catch_up().await.context("reading the chain up to its head")?;
         let clock = observer.clock();
+        clock.count_age(wall_now());
 
         let stop = CancellationToken::new();
         let mut workers = JoinSet::new();
@@ -113,7 +114,7 @@ impl Daemon {
 
         let settings = PreauthSettings {
             escrow: config.escrow,
-            operator: first_operator,
+            operators: config.operators.iter().map(PrivateKeySigner::address).collect(),
             request_timeout: config.request_timeout,
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
@@ -149,6 +150,7 @@ impl Daemon {
                 Ok(Err(error)) => anyhow::Error::new(error).context("serving HTTP"),
                 Err(error) => anyhow::Error::new(error).context("the API died"),
             },
+            () = self.store.ended() => anyhow::anyhow!("the database takes no more changes"),
             worker = self.workers.join_next() => match worker {
                 Some(Err(error)) => anyhow::Error::new(error).context("a worker died"),
                 _ => anyhow::anyhow!("a worker ended"),

@@ -1,2 +1,165 @@
 //! The command line: one file per command.
+//!
+//! Only `serve` and `dev` run a daemon. The other commands open the same database beside it (it is built for that), or
+//! send one transaction with a key that the daemon never holds.
+
 pub mod daemon;
+mod deploy;
+mod dev;
+mod key_flags;
+mod operator;
+mod output;
+mod serve;
+mod stop_signal;
+mod surroundings;
+mod tenant;
+mod tenant_key;
+mod token;
+mod wallet;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::Output;
+use surroundings::Surroundings;
+
+const LONG_ABOUT: &str = "\
+Card-style preauthorization on ERC-20 tokens.
+
+A merchant's system locks a payer's tokens in an escrow contract with one REST call, and settles all or part of them \
+with another; the rest goes back to the payer in the same transaction. What nobody settles goes back when it expires.";
+
+/// Commands stand in groups, in the order in which a new operator needs them.
+const HELP: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}
+
+Run:
+  dev       A whole system on a private chain, to try out and to test against
+  serve     The daemon, as configured
+
+Set up a chain (with an admin or deployer key, which the daemon never holds):
+  deploy    Deploy the escrow, and write its address into the configuration
+  operator  Allow or revoke an operator key on chain
+  wallet    Allow receivers on chain; register the wallets of a tenant
+
+Administer the database (beside a running daemon, too):
+  tenant    Merchant systems: their API keys, limits and rules
+  token     The tokens that may be used
+
+Options:
+{options}{after-help}";
+
+const EXAMPLES: &str = "\
+Try it out:
+  preauthd dev
+
+Bring it to a chain:
+  cp preauthd.example.toml preauthd.toml      # then name your node and your operator keys
+  preauthd deploy --keystore admin.json --password-env ADMIN_PASSWORD
+  preauthd token add 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48
+  preauthd tenant create shop --tip-bps 2000
+  preauthd tenant key new shop --scope read --scope write
+  preauthd wallet register shop 0xRECEIVER --role receiver
+  preauthd wallet allow 0xRECEIVER --keystore admin.json --password-env ADMIN_PASSWORD
+  preauthd serve
+
+The configuration is ./preauthd.toml with the environment (PREAUTHD_LISTEN=…) laid over it;
+preauthd.example.toml explains every key. `preauthd <command> --help` explains a command.";
+
+#[derive(Parser)]
+#[command(
+    name = "preauthd",
+    version,
+    about = "Card-style preauthorization on ERC-20 tokens",
+    long_about = LONG_ABOUT,
+    help_template = HELP,
+    after_help = EXAMPLES,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
+struct CommandLine {
+    /// The configuration file [default: ./preauthd.toml, if it is there]
+    #[arg(
+        long,
+        global = true,
+        display_order = 900,
+        value_name = "FILE",
+        env = "PREAUTHD_CONFIG",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
+    /// Answer in JSON, for scripts
+    #[arg(long, global = true, display_order = 901)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Dev(dev::Dev),
+    /// The daemon, as configured
+    ///
+    /// Refuses to start where the configuration is wrong, the node is on another chain, or the code at the escrow's address
+    /// is not the escrow. Ends in order at SIGINT and SIGTERM; what is in flight on chain is found again at the next start.
+    /// RUST_LOG chooses what is logged: RUST_LOG=preauthd=debug.
+    Serve,
+    Deploy(deploy::Deploy),
+    #[command(subcommand)]
+    Operator(operator::Operator),
+    #[command(subcommand)]
+    Wallet(wallet::Wallet),
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
+    #[command(subcommand)]
+    Token(token::Token),
+}
+
+/// Runs the command the process was started with.
+pub async fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let around = Surroundings { config_file: line.config, output: Output::new(line.json) };
+    let done = match line.command {
+        Command::Dev(dev) => dev.run(&around).await,
+        Command::Serve => serve::run(&around).await,
+        Command::Deploy(deploy) => deploy.run(&around).await,
+        Command::Operator(operator) => operator.run(&around).await,
+        Command::Wallet(wallet) => wallet.run(&around).await,
+        Command::Tenant(tenant) => tenant.run(&around).await,
+        Command::Token(token) => token.run(&around).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_every_command() {
+        let mut command = CommandLine::command();
+        let help = command.render_long_help().to_string();
+        for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            let line = format!("\n  {:<10}", subcommand.get_name());
+            assert!(help.contains(&line), "{} is missing", subcommand.get_name());
+            assert!(subcommand.get_about().is_some(), "{} explains nothing", subcommand.get_name());
+        }
+    }
+}

@@ -51,7 +51,7 @@ impl House {
         let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730));
         let settings = PreauthSettings {
             escrow: ESCROW,
-            operator: Address::repeat_byte(0x0b),
+            operators: vec![Address::repeat_byte(0x0b)],
             request_timeout: Duration::from_secs(1),
         };
         let preauths = Preauths::new(

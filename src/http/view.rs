@@ -140,7 +140,7 @@ impl From<&Snapshot> for CreatedPreauthorization {
             preauth_id: preauth.preauth_id.to_string(),
             transaction_hash: preauth.lock_transaction.map(|hash| hash.to_string()),
             pending_operation: snapshot.pending_operation.map(Into::into),
-            scheduled_settlement: preauth.schedule.map(Into::into),
+            scheduled_settlement: preauth.open_schedule().map(Into::into),
         }
     }
 }
@@ -237,7 +237,7 @@ impl From<&Snapshot> for Preauthorization {
             escrow: preauth.escrow.to_checksum(None),
             lock_transaction_hash: preauth.lock_transaction.map(|hash| hash.to_string()),
             pending_operation: snapshot.pending_operation.map(Into::into),
-            scheduled_settlement: preauth.schedule.map(Into::into),
+            scheduled_settlement: preauth.open_schedule().map(Into::into),
             refund_claimable: preauth.deferred_refund.map(tokens),
             failure: preauth.failure.as_ref().map(ToString::to_string),
         }

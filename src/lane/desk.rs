@@ -5,61 +5,176 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::gas;
+use crate::chain::EscrowCall;
 use crate::model::{KindCounts, Millis, OperationId, OperationKind, share_batch};
 use crate::store::operations::{self, DueOperation};
 use crate::store::{Store, StoreError};
+
+/// Every so many picks the escrow of the oldest operation is served, so that an old escrow is emptied beside a busy one.
+const PICKS_BY_AGE: u64 = 4;
 
 /// Hands out due operations. Clones share it.
 #[derive(Clone)]
 pub struct Desk {
     store: Store,
-    taken: Arc<Mutex<HashSet<OperationId>>>,
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Default)]
+struct Book {
+    taken: HashSet<OperationId>,
+    picks: u64,
+}
+
+/// What a lane can carry.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capacity {
+    pub items: usize,
+    pub gas: u64,
 }
 
 impl Desk {
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, taken: Arc::default() }
+        Self { store, book: Arc::default() }
     }
 
-    /// Up to `capacity` due operations of one escrow, shared fairly among the kinds. They are kept from the other
-    /// lanes until [`Self::put_back`].
-    pub(super) async fn pick(&self, capacity: usize, now: Millis) -> Result<Vec<DueOperation>, StoreError> {
-        let mut taken = self.taken.lock().await;
-        let limit = u32::try_from(capacity + taken.len()).unwrap_or(u32::MAX);
+    /// Due operations of one escrow that fit into one transaction, shared fairly among the kinds. They are kept from
+    /// the other lanes until [`Self::put_back`].
+    pub(super) async fn pick(
+        &self,
+        capacity: Capacity,
+        now: Millis,
+    ) -> Result<Vec<DueOperation>, StoreError> {
+        let mut book = self.book.lock().await;
+        book.picks = book.picks.wrapping_add(1);
+        let waiting = self.waiting(&book, capacity.items, now).await?;
+        let picked = share_out(waiting, capacity);
+        book.taken.extend(picked.iter().map(|operation| operation.id));
+        Ok(picked)
+    }
+
+    /// What waits for one escrow, by kind, in the order in which kinds are served.
+    async fn waiting(
+        &self,
+        book: &Book,
+        items: usize,
+        now: Millis,
+    ) -> Result<Vec<Vec<DueOperation>>, StoreError> {
+        let limit = u32::try_from(items + book.taken.len()).unwrap_or(u32::MAX);
+        let mut reader = self.store.read().await?;
+        let by_age = if book.picks.is_multiple_of(PICKS_BY_AGE) {
+            operations::escrow_of_oldest_due(&mut reader, now).await?
+        } else {
+            None
+        };
         let mut waiting: Vec<Vec<DueOperation>> = Vec::with_capacity(OperationKind::ALL.len());
-        {
-            let mut reader = self.store.read().await?;
-            for kind in OperationKind::ALL {
-                let mut due = operations::due(&mut reader, kind, now, limit).await?;
-                due.retain(|operation| !taken.contains(&operation.id));
-                waiting.push(due);
-            }
+        for kind in OperationKind::ALL {
+            let mut due = operations::due(&mut reader, kind, by_age, now, limit).await?;
+            due.retain(|operation| !book.taken.contains(&operation.id));
+            waiting.push(due);
         }
         // A transaction goes to one escrow: that of the most urgent operation.
-        let Some(escrow) = waiting.iter().flatten().next().map(|operation| operation.escrow) else {
-            return Ok(Vec::new());
-        };
-        let mut counts = KindCounts::default();
-        for (kind, due) in OperationKind::ALL.into_iter().zip(&mut waiting) {
-            due.retain(|operation| operation.escrow == escrow);
-            *counts.get_mut(kind) = due.len();
+        let escrow = waiting.iter().flatten().next().map(|operation| operation.escrow);
+        for due in &mut waiting {
+            due.retain(|operation| Some(operation.escrow) == escrow);
         }
-        let shares = share_batch(capacity, counts);
-        let picked: Vec<DueOperation> = OperationKind::ALL
-            .into_iter()
-            .zip(waiting)
-            .flat_map(|(kind, due)| due.into_iter().take(shares.get(kind)))
-            .collect();
-        taken.extend(picked.iter().map(|operation| operation.id));
-        Ok(picked)
+        Ok(waiting)
     }
 
     /// Ends the reservation: what is still due can be picked again.
     pub(super) async fn put_back(&self, operations: impl IntoIterator<Item = OperationId>) {
-        let mut taken = self.taken.lock().await;
+        let mut book = self.book.lock().await;
         for operation in operations {
-            taken.remove(&operation);
+            book.taken.remove(&operation);
         }
+    }
+}
+
+/// Shares a transaction among the kinds. How many operations fit depends on which they are, so the shares are drawn again
+/// until all of them fit.
+fn share_out(waiting: Vec<Vec<DueOperation>>, capacity: Capacity) -> Vec<DueOperation> {
+    let mut counts = KindCounts::default();
+    for (kind, due) in OperationKind::ALL.into_iter().zip(&waiting) {
+        *counts.get_mut(kind) = due.len();
+    }
+    let mut items = capacity.items;
+    loop {
+        let shares = share_batch(items, counts);
+        let picked: Vec<&DueOperation> = OperationKind::ALL
+            .into_iter()
+            .zip(&waiting)
+            .flat_map(|(kind, due)| due.iter().take(shares.get(kind)))
+            .collect();
+        let calls: Vec<EscrowCall> = picked.iter().map(|operation| escrow_call(operation)).collect();
+        let fitting = gas::fitting(&calls, capacity.gas);
+        if fitting == picked.len() {
+            return picked.into_iter().cloned().collect();
+        }
+        items = fitting;
+    }
+}
+
+/// The contract call of a due operation.
+pub(super) fn escrow_call(operation: &DueOperation) -> EscrowCall {
+    EscrowCall {
+        kind: operation.kind,
+        terms: operation.terms,
+        amount: operation.amount.unwrap_or_default(),
+        consent: operation.consent.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BaseUnits, ChainTime, PreauthKey, Terms};
+    use alloy::primitives::{Address, B256, Bytes};
+    use proptest::prelude::*;
+
+    fn due(kind: OperationKind, count: usize) -> Vec<DueOperation> {
+        let terms = Terms {
+            sender: Address::ZERO,
+            receiver: Address::ZERO,
+            token: Address::ZERO,
+            hold: BaseUnits::ZERO,
+            expires_at: ChainTime(0),
+            preauth_id: B256::ZERO,
+        };
+        let operation = DueOperation {
+            id: OperationId(0),
+            preauth: PreauthKey(0),
+            kind,
+            amount: None,
+            escrow: Address::ZERO,
+            terms,
+            consent: Bytes::new(),
+            tries: 0,
+        };
+        vec![operation; count]
+    }
+
+    proptest! {
+        #[test]
+        fn what_gas_allows_is_shared_so_that_every_kind_moves_on(
+            settle in 0usize..300, authorize in 0usize..300, cancel in 0usize..300, expire in 0usize..300,
+        ) {
+            let waiting: Vec<_> = OperationKind::ALL.into_iter().zip([settle, authorize, cancel, expire])
+                .map(|(kind, count)| due(kind, count)).collect();
+            let picked = share_out(waiting, Capacity { items: 240, gas: 16_777_216 });
+            let calls: Vec<_> = picked.iter().map(escrow_call).collect();
+            prop_assert!(gas::transaction_gas(&calls).0 <= 16_777_216);
+            for (kind, waits) in OperationKind::ALL.into_iter().zip([settle, authorize, cancel, expire]) {
+                let taken = picked.iter().filter(|operation| operation.kind == kind).count();
+                prop_assert!(waits == 0 || taken > 0, "{kind:?} was left out of {}", picked.len());
+            }
+        }
+    }
+
+    #[test]
+    fn where_not_even_one_fits_nothing_is_picked() {
+        let waiting = vec![due(OperationKind::Settle, 3)];
+        assert!(share_out(waiting, Capacity { items: 240, gas: 30_000 }).is_empty());
     }
 }

@@ -10,17 +10,23 @@ use super::projection::lose_batch;
 use super::worker::{Lane, LaneError, TENDING};
 use crate::chain::{EscrowCall, SendAdvice, wall_now};
 use crate::model::{BatchId, OperationKind};
-use crate::store::batches::{Attempt, OpenBatch};
-use crate::store::{StoreError, batches, operations, preauths};
+use crate::store::batches::{Attempt, NewBatch, OpenBatch};
+use crate::store::blocks::Block;
+use crate::store::{StoreError, batches, blocks, operations, preauths};
 
 /// How often stored bytes are sent again while they are not mined.
 const REBROADCAST: Duration = Duration::from_secs(5);
 /// A settlement this near its deadline, in seconds, does not wait as long for a replacement.
 const NEAR_DEADLINE_SECONDS: u64 = 120;
 
+/// What a batch found after a restart is taken to carry.
+const UNKNOWN_ITEMS: usize = 2;
+
 /// What this process remembers of an open batch; all of it can be lost.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flight {
+    /// Operations it carries; at least two where that is not known.
+    pub(super) items: usize,
     attempt_since: Instant,
     last_sent: Option<Instant>,
     accepted: bool,
@@ -28,8 +34,8 @@ pub(super) struct Flight {
 
 impl Flight {
     #[allow(clippy::disallowed_methods)]
-    pub(super) fn new() -> Self {
-        Self { attempt_since: Instant::now(), last_sent: None, accepted: false }
+    pub(super) fn new(items: usize) -> Self {
+        Self { items, attempt_since: Instant::now(), last_sent: None, accepted: false }
     }
 }
 
@@ -38,7 +44,7 @@ impl Lane {
     pub(super) async fn tend(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
         let Some(newest) = batch.attempts.last() else { return Ok(()) };
         // Found after a restart or a reorg, nobody knows whether it was sent.
-        let flight = *self.flights.entry(batch.id).or_insert_with(Flight::new);
+        let flight = *self.flights.entry(batch.id).or_insert_with(|| Flight::new(UNKNOWN_ITEMS));
         let Some(last_sent) = flight.last_sent else {
             self.broadcast(batch.id, newest).await;
             return Ok(());
@@ -46,8 +52,12 @@ impl Lane {
         if last_sent.elapsed() < TENDING {
             return Ok(());
         }
-        if self.nonce_is_gone(batch).await? {
-            return self.give_up(batch).await;
+        if let Some(tip) = self.block_without_us(batch).await? {
+            return self.give_up(batch, tip).await;
+        }
+        if self.chain.transaction_count(self.operator(), None).await? > batch.nonce {
+            // Mined, but not confirmed yet: neither a higher fee nor another copy does any good.
+            return Ok(());
         }
         if flight.attempt_since.elapsed() >= self.patience(batch).await? {
             return self.replace(batch, newest).await;
@@ -70,26 +80,27 @@ impl Lane {
         Ok(if near { self.settings.replace_after / 3 } else { self.settings.replace_after })
     }
 
-    /// Whether, by the newest block taken in, the nonce was used and not by an attempt of ours.
-    async fn nonce_is_gone(&self, batch: &OpenBatch) -> Result<bool, LaneError> {
-        let block = self.clock.block();
-        let count = self.chain.transaction_count(self.operator(), Some(block)).await?;
-        if count <= batch.nonce {
-            return Ok(false);
-        }
-        // The observer may have taken in the batch since its row was read.
-        let mut reader = self.store.read().await?;
-        Ok(batches::is_open(&mut reader, batch.id).await?)
+    /// The newest block taken in, if by then the nonce was used and not by an attempt of ours.
+    async fn block_without_us(&self, batch: &OpenBatch) -> Result<Option<Block>, LaneError> {
+        let tip = {
+            let mut reader = self.store.read().await?;
+            blocks::tip(&mut reader).await?
+        };
+        let Some(tip) = tip else { return Ok(None) };
+        let count = self.chain.transaction_count(self.operator(), Some(tip.hash)).await?;
+        Ok((count > batch.nonce).then_some(tip))
     }
 
-    async fn give_up(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
-        tracing::warn!(batch = %batch.id, nonce = batch.nonce, operator = %self.operator(),
-            "a transaction that is not ours used the nonce: the batch is lost and its operations are due again");
+    /// The change itself looks again: the batch may have been taken in since, or the block taken back.
+    async fn give_up(&mut self, batch: &OpenBatch, tip: Block) -> Result<(), LaneError> {
+        tracing::warn!(batch = %batch.id, nonce = batch.nonce, operator = %self.operator(), block = tip.number,
+            "the nonce was used, and no transaction of ours was seen to do it: the operations are due again");
         let id = batch.id;
         self.store
-            .write::<_, StoreError, _>(move |tx| async move { lose_batch(tx, id, wall_now()).await }.boxed())
+            .write::<_, StoreError, _>(move |tx| {
+                async move { lose_batch(tx, id, &tip, wall_now()).await }.boxed()
+            })
             .await?;
-        self.flights.remove(&batch.id);
         self.signals.work_arrived();
         Ok(())
     }
@@ -98,15 +109,24 @@ impl Lane {
     async fn replace(&mut self, batch: &OpenBatch, newest: &Attempt) -> Result<(), LaneError> {
         let quote = self.chain.fee_quote().await?;
         let old = Fees { max_fee: newest.max_fee, max_priority_fee: newest.max_priority_fee };
-        let Some(fees) = old.replacing(quote, &self.settings) else {
-            self.standing.report(&self.part, Some("the fee cap is reached: waiting for lower fees".into()));
+        let relayable = |fees: &Fees| {
+            fees.max_fee.saturating_mul(batch.gas_limit.into()) <= self.settings.max_transaction_fee
+        };
+        let Some(fees) = old.replacing(quote, &self.settings).filter(relayable) else {
             self.broadcast(batch.id, newest).await;
+            self.standing.report(&self.part, Some("the fee cap is reached: waiting for lower fees".into()));
             self.restart_patience(batch.id);
             return Ok(());
         };
-        let calls = self.calls_of(batch).await?;
-        let attempt =
-            self.sign_attempt(batch.escrow, batch.nonce, batch.gas_limit, &calls, batch.gas_per_call, fees)?;
+        let (calls, bare) = self.calls_of(batch).await?;
+        let plan = NewBatch {
+            operator: batch.operator,
+            nonce: batch.nonce,
+            escrow: batch.escrow,
+            gas_limit: batch.gas_limit,
+            gas_per_call: batch.gas_per_call,
+        };
+        let attempt = self.sign_attempt(&plan, &calls, bare, fees)?;
         let (id, stored) = (batch.id, attempt.clone());
         self.store
             .write::<_, StoreError, _>(move |tx| {
@@ -127,11 +147,14 @@ impl Lane {
         }
     }
 
-    async fn calls_of(&self, batch: &OpenBatch) -> Result<Vec<EscrowCall>, LaneError> {
+    /// The calls of a batch, and whether a single one travels without a batch around it.
+    async fn calls_of(&self, batch: &OpenBatch) -> Result<(Vec<EscrowCall>, bool), LaneError> {
         let mut reader = self.store.read().await?;
         let mut calls = Vec::new();
+        let mut bare = true;
         for operation in operations::of_batch(&mut reader, batch.id).await? {
             let preauth = preauths::by_key(&mut reader, operation.preauth).await?;
+            bare &= operation.tries == 0;
             calls.push(EscrowCall {
                 kind: operation.kind,
                 terms: preauth.terms(),
@@ -139,7 +162,7 @@ impl Lane {
                 consent: preauth.consent,
             });
         }
-        Ok(calls)
+        Ok((calls, bare))
     }
 
     pub(super) async fn broadcast(&mut self, batch: BatchId, attempt: &Attempt) {

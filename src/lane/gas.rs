@@ -10,6 +10,8 @@ const TRANSACTION: u64 = 21_000;
 const INPUT_BYTE: u64 = 40;
 /// What a batch spends on a call besides the call: decoding, memory, the event of a failure.
 const PER_CALL: u64 = 8_000;
+/// Nodes relay transactions of at most 128 KiB.
+const MAX_INPUT_BYTES: u64 = 120_000;
 /// What a batch spends on itself.
 const PER_BATCH: u64 = 30_000;
 
@@ -36,11 +38,21 @@ pub fn transaction_gas(calls: &[EscrowCall]) -> (u64, u64) {
     (TRANSACTION + PER_BATCH + input + handed_on.saturating_mul(count), per_call)
 }
 
-/// How many of these calls, from the first on, fit into one transaction.
+/// How many of these calls, from the first on, fit into one transaction: by gas, and by the bytes nodes relay. Zero where
+/// not even one does.
 #[must_use]
 pub(super) fn fitting(calls: &[EscrowCall], max_gas: u64) -> usize {
-    let fits = |count: &usize| transaction_gas(calls.get(..*count).unwrap_or_default()).0 <= max_gas;
-    (1..=calls.len()).take_while(fits).last().unwrap_or(calls.len().min(1))
+    let fits = |count: &usize| {
+        let calls = calls.get(..*count).unwrap_or_default();
+        transaction_gas(calls).0 <= max_gas && calls.iter().map(encoded_bytes).sum::<u64>() <= MAX_INPUT_BYTES
+    };
+    (1..=calls.len()).take_while(fits).last().unwrap_or(0)
+}
+
+/// The input bytes a call takes in a batch.
+fn encoded_bytes(call: &EscrowCall) -> u64 {
+    // Offset, length, selector and terms padded to words, and a consent with its own offset, length and padding.
+    480 + u64::try_from(call.consent.len()).unwrap_or(u64::MAX)
 }
 
 /// Selector, terms, and the places a dynamic value takes in a batch's encoding.
@@ -82,8 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn one_call_is_always_taken() {
-        assert_eq!(fitting(&[call(OperationKind::Settle, 0)], 1), 1);
-        assert_eq!(fitting(&[], 1), 0);
+    fn nothing_fits_where_not_even_one_does() {
+        assert_eq!(fitting(&[call(OperationKind::Settle, 0)], 1), 0);
+        assert_eq!(fitting(&[], u64::MAX), 0);
+    }
+
+    #[test]
+    fn long_consents_are_bounded_by_bytes() {
+        let count = fitting(&vec![call(OperationKind::Authorize, 2_048); 400], u64::MAX);
+        assert_eq!(count, 47);
     }
 }

@@ -7,6 +7,7 @@ mod backoff;
 mod desk;
 mod fees;
 mod flight;
+mod forming;
 mod gas;
 mod observer;
 mod projection;
@@ -41,6 +42,8 @@ pub struct LaneSettings {
     pub max_fee_cap: u128,
     /// Never tip less than this, in wei per gas.
     pub min_tip: u128,
+    /// Most that one transaction may cost, in wei. Many nodes relay none above one whole coin (their RPC fee cap).
+    pub max_transaction_fee: u128,
     /// Gas of one transaction at most; EIP-7825 allows 16,777,216.
     pub max_batch_gas: u64,
     /// Operations of one transaction at most.
@@ -56,6 +59,7 @@ impl Default for LaneSettings {
             replace_after: Duration::from_secs(30),
             max_fee_cap: 500_000_000_000,
             min_tip: 100_000_000,
+            max_transaction_fee: 1_000_000_000_000_000_000,
             max_batch_gas: 16_777_216,
             max_batch_items: 240,
         }

@@ -27,7 +27,7 @@ const PART: &str = "chain";
 /// After a send the next block is looked for this soon; the interval doubles up to the ordinary one.
 const EAGER: Duration = Duration::from_millis(2);
 /// Blocks whose logs are fetched by one request while catching up on what is too deep to reorg.
-const RANGE: u64 = 2_000;
+const RANGE: u64 = 1_000;
 
 /// Why the observer could not go on for now.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,13 @@ enum Step {
     Moved,
     /// Nothing new.
     AtHead,
+}
+
+/// What matters in one of many blocks that are taken in at once.
+#[derive(Default)]
+struct BlockContents {
+    logs: Vec<EscrowLog>,
+    mined: Vec<(OpenBatch, Receipt)>,
 }
 
 /// Follows one chain.
@@ -143,22 +150,22 @@ impl Observer {
         let confirmed = head.number.saturating_sub(self.settings.confirmations.saturating_sub(1));
 
         if head.number == tip.number && head.hash != tip.hash {
-            return self.go_back(tip).await;
+            return self.go_back(tip, &head).await;
         }
         if confirmed <= tip.number {
             // A lower head is a lagging node, or a shorter chain: the stored block at its height tells.
             if head.number < tip.number && !self.knows(&head).await? {
-                return self.go_back(tip).await;
+                return self.go_back(tip, &head).await;
             }
             return Ok(Step::AtHead);
         }
         let deep = confirmed.saturating_sub(self.settings.reorg_depth);
         if tip.number + RANGE / 10 < deep {
-            return self.take_range(tip, deep.min(tip.number + RANGE)).await;
+            return self.take_range(tip, deep.min(tip.number + RANGE), &head).await;
         }
         let Some(block) = self.chain.block_at(tip.number + 1).await? else { return Ok(Step::AtHead) };
         if block.header.parent != tip.hash {
-            return self.go_back(tip).await;
+            return self.go_back(tip, &head).await;
         }
         self.take_block(&block).await
     }
@@ -192,19 +199,19 @@ impl Observer {
             let Some(receipt) = receipt else { return Ok(Step::AtHead) };
             mined.push(self.mined_batch(batch, receipt, &block.header).await?);
         }
-        self.write_down(block.header, logs, mined).await
+        self.write_down(block.header, with_own_logs(logs, &mined), mined).await
     }
 
     /// Takes in many blocks at once that are too deep to be reorganized.
-    async fn take_range(&self, tip: Block, last: u64) -> Result<Step, ObserverError> {
+    async fn take_range(&self, tip: Block, last: u64, head: &BlockHeader) -> Result<Step, ObserverError> {
         let known = self.chain.block_at(tip.number).await?;
         if known.is_none_or(|known| known.header.hash != tip.hash) {
-            return self.go_back(tip).await;
+            return self.go_back(tip, head).await;
         }
         let (escrows, open) = self.interests().await?;
-        let mut by_block: BTreeMap<u64, (Vec<EscrowLog>, Vec<(OpenBatch, Receipt)>)> = BTreeMap::new();
+        let mut by_block: BTreeMap<u64, BlockContents> = BTreeMap::new();
         for (number, log) in self.chain.logs_of_range(&escrows, tip.number + 1, last).await? {
-            by_block.entry(number).or_default().0.push(log);
+            by_block.entry(number).or_default().logs.push(log);
         }
         for batch in open {
             for attempt in &batch.attempts {
@@ -212,19 +219,19 @@ impl Observer {
                 if let Some(receipt) =
                     receipt.filter(|receipt| receipt.block > tip.number && receipt.block <= last)
                 {
-                    by_block.entry(receipt.block).or_default().1.push((batch.clone(), receipt));
+                    by_block.entry(receipt.block).or_default().mined.push((batch.clone(), receipt));
                     break;
                 }
             }
         }
         by_block.entry(last).or_default();
-        for (number, (logs, receipts)) in by_block {
+        for (number, BlockContents { logs, mined: receipts }) in by_block {
             let header = block_at(&self.chain, number).await?.header;
             let mut mined = Vec::with_capacity(receipts.len());
             for (batch, receipt) in receipts {
                 mined.push(self.mined_batch(&batch, receipt, &header).await?);
             }
-            self.write_down(header, logs, mined).await?;
+            self.write_down(header, with_own_logs(logs, &mined), mined).await?;
         }
         tracing::info!(block = last, "catching up");
         Ok(Step::Moved)
@@ -307,12 +314,19 @@ impl Observer {
     }
 
     /// Walks the stored blocks down to the newest one that is still in the chain, and takes back what is above it.
-    async fn go_back(&self, tip: Block) -> Result<Step, ObserverError> {
+    async fn go_back(&self, tip: Block, head: &BlockHeader) -> Result<Step, ObserverError> {
         let mut stored = tip;
         let common = loop {
             let block = self.chain.block_at(stored.number).await?;
-            if block.is_some_and(|block| block.header.hash == stored.hash) {
-                break stored;
+            match block {
+                Some(block) if block.header.hash == stored.hash => break stored,
+                // A node that lags behind must not be taken for a chain that lost its blocks.
+                None if stored.number <= head.number => {
+                    return Err(
+                        ChainError::Nonsense(format!("the node lacks block {}", stored.number)).into()
+                    );
+                }
+                _ => {}
             }
             let mut reader = self.store.read().await?;
             stored = blocks::below(&mut reader, stored.number)
@@ -332,6 +346,8 @@ impl Observer {
             .await?;
         self.clock.advance(common.number, common.timestamp);
         self.announce(changed);
+        // A node that flaps between two chains must not keep us busy.
+        tokio::time::sleep(EAGER).await;
         Ok(Step::Moved)
     }
 
@@ -345,6 +361,14 @@ impl Observer {
 async fn block_at(chain: &Chain, number: u64) -> Result<BlockView, ChainError> {
     let block = chain.block_at(number).await?;
     block.ok_or_else(|| ChainError::Nonsense(format!("the node has no block {number}")))
+}
+
+/// What our own transactions did is told by their receipts: a node may answer for logs before it has indexed them.
+fn with_own_logs(mut logs: Vec<EscrowLog>, mined: &[MinedBatch]) -> Vec<EscrowLog> {
+    logs.retain(|log| mined.iter().all(|mined| mined.receipt.transaction != log.transaction));
+    logs.extend(mined.iter().flat_map(|mined| mined.receipt.logs.iter().cloned()));
+    logs.sort_by_key(|log| log.index);
+    logs
 }
 
 fn attempts_of(open: &[OpenBatch]) -> HashMap<B256, &OpenBatch> {

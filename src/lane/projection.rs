@@ -3,8 +3,9 @@
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
     BaseUnits, BatchId, CallFailure, Disposition, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthKey, Settlement, TokenAmount,
+    PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
 };
+use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
 use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
 
@@ -43,7 +44,7 @@ pub(super) async fn take_in(
         close_batch(connection, changes, mined, now, &mut changed).await?;
     }
     let header = &changes.header;
-    let block = blocks::Block { number: header.number, hash: header.hash, timestamp: header.timestamp };
+    let block = Block { number: header.number, hash: header.hash, timestamp: header.timestamp };
     blocks::insert(connection, &block).await?;
     blocks::delete_below(connection, changes.forget_below).await?;
     Ok(changed)
@@ -66,7 +67,10 @@ async fn apply_log(
         transaction: log.transaction,
     };
     let (outcome, event) = match &log.event {
-        EscrowEvent::Locked => (OutcomeKind::Locked, PreauthEvent::Locked),
+        EscrowEvent::Locked { terms } if *terms != preauth.terms() => {
+            return refuse_foreign_lock(connection, preauth, &position, now, changed).await;
+        }
+        EscrowEvent::Locked { .. } => (OutcomeKind::Locked, PreauthEvent::Locked),
         EscrowEvent::Settled { .. } => (OutcomeKind::Settled, PreauthEvent::Settled),
         EscrowEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled),
         EscrowEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired),
@@ -95,6 +99,10 @@ async fn apply_log(
     if !outcomes::insert(connection, preauth.key, outcome, &position).await? {
         return Ok(());
     }
+    // It was given up, or cancelled before it was signed again, and landed all the same: nobody wants it any more.
+    if event == PreauthEvent::Locked && preauth.status != PreauthStatus::Pending {
+        preauth.cancel_requested = true;
+    }
     match preauth.status.after(event) {
         Ok(status) => preauth.status = status,
         Err(error) => {
@@ -105,7 +113,7 @@ async fn apply_log(
     }
     changed.push(preauth.key);
     match &log.event {
-        EscrowEvent::Locked => {
+        EscrowEvent::Locked { .. } => {
             preauth.lock_transaction = Some(log.transaction);
             preauth.failure = None;
             preauths::save(connection, &preauth, now).await?;
@@ -129,6 +137,33 @@ async fn apply_log(
     }
 }
 
+/// A hold was locked under our preauth id with other terms: by a database that knew the invoice otherwise (an old backup
+/// was restored). The row cannot stand for that hold.
+async fn refuse_foreign_lock(
+    connection: &mut Connection,
+    mut preauth: Preauth,
+    position: &Position,
+    now: Millis,
+    changed: &mut Vec<PreauthKey>,
+) -> Result<(), StoreError> {
+    tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id,
+        "a hold was locked under this preauth id with other terms");
+    if !outcomes::insert(connection, preauth.key, OutcomeKind::LockFailed, position).await? {
+        return Ok(());
+    }
+    changed.push(preauth.key);
+    let failure = CallFailure::TermsMismatch;
+    match operations::open_of(connection, preauth.key).await? {
+        Some(open) if open.kind == OperationKind::Authorize => {
+            fail(connection, preauth, &open, &failure, false, now).await
+        }
+        _ => {
+            preauth.failure = Some(failure);
+            preauths::save(connection, &preauth, now).await
+        }
+    }
+}
+
 /// What has waited for the lock: a cancel that came too early to be dropped, or an operation a reorg had parked.
 async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
     if let Some(open) = operations::open_of(connection, preauth.key).await?
@@ -136,19 +171,48 @@ async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis
     {
         operations::set_state(connection, open.id, OperationState::Done, None, now).await?;
     }
-    if let Some(parked) = operations::parked_of(connection, preauth.key).await? {
-        let in_flight = match parked.batch {
-            Some(batch) => batches::is_open(connection, batch).await?,
-            None => false,
-        };
-        let state = if in_flight { OperationState::Batched } else { OperationState::Due };
-        return operations::set_state(connection, parked.id, state, None, now).await;
-    }
     if preauth.cancel_requested {
+        // What is signed may still land; what is not must not overtake the cancel.
+        for parked in operations::parked_of(connection, preauth.key).await? {
+            if !in_flight(connection, &parked).await? {
+                operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
+            }
+        }
         operations::insert(connection, preauth.key, OperationKind::Cancel, None, preauth.expires_at, now)
             .await?;
+        return Ok(());
     }
-    Ok(())
+    resume_parked(connection, preauth, now).await
+}
+
+/// Lets the newest parked operation of an AUTHORIZED preauth go on, where nothing else is open.
+pub(super) async fn resume_parked(
+    connection: &mut Connection,
+    preauth: &Preauth,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if preauth.status != PreauthStatus::Authorized
+        || operations::open_of(connection, preauth.key).await?.is_some()
+    {
+        return Ok(());
+    }
+    let Some(parked) = operations::parked_of(connection, preauth.key).await?.into_iter().next() else {
+        return Ok(());
+    };
+    let state =
+        if in_flight(connection, &parked).await? { OperationState::Batched } else { OperationState::Due };
+    operations::set_state(connection, parked.id, state, parked.failure.as_ref(), now).await
+}
+
+/// Whether signed bytes that hold the operation can still be mined.
+pub(super) async fn in_flight(
+    connection: &mut Connection,
+    operation: &Operation,
+) -> Result<bool, StoreError> {
+    match operation.batch {
+        Some(batch) => batches::is_open(connection, batch).await,
+        None => Ok(false),
+    }
 }
 
 async fn close(
@@ -158,7 +222,6 @@ async fn close(
     now: Millis,
 ) -> Result<(), StoreError> {
     preauth.close_transaction = Some(log.transaction);
-    preauth.schedule = None;
     preauth.failure = None;
     preauths::save(connection, &preauth, now).await
 }
@@ -222,14 +285,36 @@ async fn fail_mined(
         OperationKind::Authorize => OutcomeKind::LockFailed,
         _ => OutcomeKind::CallFailed,
     };
-    if is_final(operation.kind, failure) {
+    if !preauth.admits(operation.kind) {
+        operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await
+    } else if is_final(operation.kind, failure) {
         outcomes::insert(connection, preauth.key, outcome, position).await?;
         changed.push(preauth.key);
         let schedule_is_due =
             preauth.schedule.is_some_and(|schedule| schedule.settle_at <= changes.header.timestamp);
         fail(connection, preauth, operation, failure, schedule_is_due, now).await
     } else {
-        operations::make_due(connection, operation.id, backoff::after_failure(now, 0), now).await
+        carried_without_effect(connection, operation, now).await
+    }
+}
+
+/// A transaction carried an operation and nothing came of it: it is due again, unless its caller was told before a reorg
+/// that it failed, or it can no longer do anything.
+async fn carried_without_effect(
+    connection: &mut Connection,
+    operation: &Operation,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let preauth = preauths::by_key(connection, operation.preauth).await?;
+    if !preauth.admits(operation.kind) {
+        return operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await;
+    }
+    match &operation.failure {
+        Some(failure) => fail(connection, preauth, operation, failure, false, now).await,
+        None => {
+            let at = backoff::after_failure(now, operation.tries);
+            operations::make_due(connection, operation.id, at, now).await
+        }
     }
 }
 
@@ -256,12 +341,21 @@ pub(super) async fn fail(
             }
         }
     }
-    // Otherwise the schedule would ask for the same failure again with every block.
+    // Otherwise the schedule, or the wish to cancel, would ask for the same failure again with every block.
     if operation.kind == OperationKind::Settle && schedule_is_due {
         preauth.schedule = None;
     }
+    if operation.kind == OperationKind::Cancel {
+        preauth.cancel_requested = false;
+    }
     preauth.failure = Some(failure.clone());
-    preauths::save(connection, &preauth, now).await
+    preauths::save(connection, &preauth, now).await?;
+    if preauth.status == PreauthStatus::Rejected {
+        for parked in operations::parked_of(connection, preauth.key).await? {
+            operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
+        }
+    }
+    resume_parked(connection, &preauth, now).await
 }
 
 /// A batch of ours was mined: whatever its logs did not decide is due again.
@@ -282,7 +376,15 @@ async fn close_batch(
     };
     batches::mark_mined(connection, mined.batch, &record, now).await?;
     for operation in operations::of_batch(connection, mined.batch).await? {
-        if operation.state != OperationState::Batched || operation.batch != Some(mined.batch) {
+        if operation.batch != Some(mined.batch) {
+            continue;
+        }
+        if operation.state == OperationState::Parked {
+            let preauth = preauths::by_key(connection, operation.preauth).await?;
+            resume_parked(connection, &preauth, now).await?;
+            continue;
+        }
+        if operation.state != OperationState::Batched {
             continue;
         }
         match &mined.failure {
@@ -297,25 +399,36 @@ async fn close_batch(
                 fail_mined(connection, changes, preauth, &operation, failure, &position, now, changed)
                     .await?;
             }
-            None => operations::make_due(connection, operation.id, now, now).await?,
+            None => carried_without_effect(connection, &operation, now).await?,
         }
     }
     Ok(())
 }
 
-/// A transaction that is not ours took a batch's nonce: its operations are due again.
+/// A transaction that is not ours took a batch's nonce, as the chain up to block `tip` shows: its operations are due
+/// again. Nothing happens where that block is no longer the newest, or the batch was mined after all.
 pub(super) async fn lose_batch(
     connection: &mut Connection,
     batch: BatchId,
+    tip: &Block,
     now: Millis,
 ) -> Result<(), StoreError> {
-    if !batches::is_open(connection, batch).await? {
+    let newest = blocks::tip(connection).await?;
+    if newest.is_none_or(|newest| newest.hash != tip.hash) || !batches::is_open(connection, batch).await? {
         return Ok(());
     }
-    batches::mark_lost(connection, batch, now).await?;
+    batches::mark_lost(connection, batch, tip.number, now).await?;
     for operation in operations::of_batch(connection, batch).await? {
-        if operation.state == OperationState::Batched && operation.batch == Some(batch) {
-            operations::make_due(connection, operation.id, now, now).await?;
+        if operation.batch != Some(batch) {
+            continue;
+        }
+        match operation.state {
+            OperationState::Batched => carried_without_effect(connection, &operation, now).await?,
+            OperationState::Parked => {
+                let preauth = preauths::by_key(connection, operation.preauth).await?;
+                resume_parked(connection, &preauth, now).await?;
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -10,11 +10,11 @@ use super::rollback::roll_back_to;
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
     Account, BaseUnits, BatchId, CallFailure, ChainTime, InvoiceId, Millis, Operation, OperationId,
-    OperationKind, OperationState, Preauth, PreauthKey, PreauthStatus, Tenant, TenantId, TokenAmount,
+    OperationKind, OperationState, Preauth, PreauthKey, PreauthStatus, Tenant, TenantId, Terms, TokenAmount,
 };
 use crate::store::batches::{Attempt, NewBatch};
 use crate::store::preauths::NewPreauth;
-use crate::store::{Store, StoreError, batches, instance, operations, preauths, tenants};
+use crate::store::{Store, StoreError, batches, blocks, instance, operations, preauths, tenants};
 
 const ESCROW: Address = Address::repeat_byte(0xe5);
 const NOW: Millis = Millis(1_000);
@@ -122,6 +122,7 @@ impl World {
                 succeeded,
                 gas_used: 1,
                 effective_gas_price: 1,
+                logs: Vec::new(),
             },
             failure,
         });
@@ -157,9 +158,21 @@ impl World {
 
     async fn locked(&self) {
         let batch = self.sign(1).await;
-        self.block(1, 1, vec![EscrowEvent::Locked], Some(batch)).await;
+        self.block(1, 1, vec![locked_event()], Some(batch)).await;
         assert_eq!(self.preauth().await.status, PreauthStatus::Authorized);
     }
+}
+
+fn locked_event() -> EscrowEvent {
+    let terms = Terms {
+        sender: Address::repeat_byte(1),
+        receiver: Address::repeat_byte(2),
+        token: Address::repeat_byte(3),
+        hold: units(100),
+        expires_at: ChainTime(9_000),
+        preauth_id: PREAUTH_ID,
+    };
+    EscrowEvent::Locked { terms }
 }
 
 fn units(amount: u128) -> BaseUnits {
@@ -203,7 +216,7 @@ async fn a_lock_is_seen_and_taken_back_and_seen_again() {
     let world = World::new().await;
     let batch = world.sign(1).await;
     for round in 0..3 {
-        world.block(1, 1, vec![EscrowEvent::Locked], Some(batch)).await;
+        world.block(1, 1, vec![locked_event()], Some(batch)).await;
         let preauth = world.preauth().await;
         assert_eq!(preauth.status, PreauthStatus::Authorized, "round {round}");
         assert_eq!(preauth.lock_transaction, Some(B256::repeat_byte(1)));
@@ -221,7 +234,7 @@ async fn a_lock_is_seen_and_taken_back_and_seen_again() {
 async fn a_settlement_whose_lock_was_undone_waits_for_it() {
     let world = World::new().await;
     let lock = world.sign(1).await;
-    world.block(1, 1, vec![EscrowEvent::Locked], Some(lock)).await;
+    world.block(1, 1, vec![locked_event()], Some(lock)).await;
     let settle = world.begin(OperationKind::Settle).await;
     let batch = world.sign(2).await;
     let settled = EscrowEvent::Settled { amount: units(60) };
@@ -236,7 +249,7 @@ async fn a_settlement_whose_lock_was_undone_waits_for_it() {
     assert_eq!(world.open().await, Some((OperationKind::Authorize, OperationState::Batched)));
     assert_eq!(world.operation(settle).await.state, OperationState::Parked);
 
-    world.block(1, 1, vec![EscrowEvent::Locked], Some(lock)).await;
+    world.block(1, 1, vec![locked_event()], Some(lock)).await;
     assert_eq!(world.open().await, Some((OperationKind::Settle, OperationState::Batched)));
     world.block(2, 2, vec![settled], Some(batch)).await;
     assert_eq!(world.preauth().await.status, PreauthStatus::Settled);
@@ -247,11 +260,11 @@ async fn a_settlement_whose_lock_was_undone_waits_for_it() {
 async fn an_unsigned_settlement_is_due_again_once_its_lock_is_back() {
     let world = World::new().await;
     let lock = world.sign(1).await;
-    world.block(1, 1, vec![EscrowEvent::Locked], Some(lock)).await;
+    world.block(1, 1, vec![locked_event()], Some(lock)).await;
     let settle = world.begin(OperationKind::Settle).await;
     world.back_to(0).await;
     assert_eq!(world.operation(settle).await.state, OperationState::Parked);
-    world.block(1, 1, vec![EscrowEvent::Locked], Some(lock)).await;
+    world.block(1, 1, vec![locked_event()], Some(lock)).await;
     assert_eq!(world.operation(settle).await.state, OperationState::Due);
 }
 
@@ -302,7 +315,7 @@ async fn a_cancel_that_came_before_the_lock_follows_it() {
         .write::<_, StoreError, _>(move |tx| async move { preauths::save(tx, &preauth, NOW).await }.boxed())
         .await
         .unwrap();
-    world.block(1, 1, vec![EscrowEvent::Locked], Some(batch)).await;
+    world.block(1, 1, vec![locked_event()], Some(batch)).await;
     assert_eq!(world.open().await, Some((OperationKind::Cancel, OperationState::Due)));
 }
 
@@ -343,15 +356,24 @@ async fn an_expiry_is_never_given_up() {
 }
 
 #[tokio::test]
-async fn the_operations_of_a_lost_batch_are_due_again() {
+async fn the_operations_of_a_lost_batch_are_due_again_and_a_reorg_opens_it() {
     let world = World::new().await;
     let batch = world.sign(1).await;
+    world.block(1, 9, vec![], None).await;
     world
         .store
-        .write::<_, StoreError, _>(move |tx| async move { lose_batch(tx, batch, NOW).await }.boxed())
+        .write::<_, StoreError, _>(move |tx| {
+            async move {
+                let tip = blocks::tip(tx).await?.unwrap();
+                lose_batch(tx, batch, &tip, NOW).await
+            }
+            .boxed()
+        })
         .await
         .unwrap();
     assert_eq!(world.open().await, Some((OperationKind::Authorize, OperationState::Due)));
+    world.back_to(0).await;
+    assert_eq!(world.open().await, Some((OperationKind::Authorize, OperationState::Batched)));
 }
 
 #[tokio::test]
@@ -367,4 +389,91 @@ async fn a_deferred_refund_is_remembered_until_a_reorg_takes_it_back() {
     world.back_to(1).await;
     let preauth = world.preauth().await;
     assert_eq!((preauth.status, preauth.deferred_refund), (PreauthStatus::Authorized, None));
+}
+
+#[tokio::test]
+async fn a_settlement_retried_before_a_reorg_strands_nothing() {
+    let world = World::new().await;
+    world.locked().await;
+    let first = world.begin(OperationKind::Settle).await;
+    let batch = world.sign(2).await;
+    let failed = EscrowEvent::CallFailed {
+        kind: OperationKind::Settle,
+        failure: CallFailure::Other("blocked".into()),
+    };
+    world.block(2, 2, vec![failed.clone()], Some(batch)).await;
+    let retried = world.begin(OperationKind::Settle).await;
+
+    world.back_to(1).await;
+    world.block(2, 2, vec![failed], Some(batch)).await;
+    assert_eq!(world.operation(first).await.state, OperationState::Failed);
+    assert_eq!(world.operation(retried).await.state, OperationState::Due);
+}
+
+#[tokio::test]
+async fn a_lock_that_lands_after_it_was_given_up_is_cancelled() {
+    let world = World::new().await;
+    let batch = world.sign(1).await;
+    let failed = EscrowEvent::CallFailed {
+        kind: OperationKind::Authorize,
+        failure: CallFailure::InsufficientAllowance,
+    };
+    world.block(1, 1, vec![failed], Some(batch)).await;
+    assert_eq!(world.preauth().await.status, PreauthStatus::Rejected);
+    // No reorg was seen, and yet the chain says that it is locked: the chain decides.
+    world.block(2, 1, vec![locked_event()], None).await;
+    assert_eq!(world.preauth().await.status, PreauthStatus::Authorized);
+    assert_eq!(world.open().await, Some((OperationKind::Cancel, OperationState::Due)));
+}
+
+#[tokio::test]
+async fn a_hold_under_other_terms_is_not_ours() {
+    let world = World::new().await;
+    world.sign(1).await;
+    let EscrowEvent::Locked { terms } = locked_event() else { unreachable!() };
+    let other = EscrowEvent::Locked { terms: Terms { hold: units(99), ..terms } };
+    world.block(1, 9, vec![other], None).await;
+    let preauth = world.preauth().await;
+    assert_eq!(
+        (preauth.status, preauth.failure),
+        (PreauthStatus::Rejected, Some(CallFailure::TermsMismatch))
+    );
+}
+
+#[tokio::test]
+async fn a_cancel_asked_for_during_a_reorg_overtakes_an_unsigned_settlement() {
+    let world = World::new().await;
+    let lock = world.sign(1).await;
+    world.block(1, 1, vec![locked_event()], Some(lock)).await;
+    let settle = world.begin(OperationKind::Settle).await;
+    world.back_to(0).await;
+    let mut preauth = world.preauth().await;
+    preauth.cancel_requested = true;
+    world
+        .store
+        .write::<_, StoreError, _>(move |tx| async move { preauths::save(tx, &preauth, NOW).await }.boxed())
+        .await
+        .unwrap();
+    world.block(1, 1, vec![locked_event()], Some(lock)).await;
+    assert_eq!(world.operation(settle).await.state, OperationState::Superseded);
+    assert_eq!(world.open().await, Some((OperationKind::Cancel, OperationState::Due)));
+}
+
+#[tokio::test]
+async fn an_expiry_done_by_somebody_else_leaves_no_zombie_after_a_reorg() {
+    let world = World::new().await;
+    world.locked().await;
+    let expire = world.begin(OperationKind::Expire).await;
+    let batch = world.sign(2).await;
+    world.block(2, 9, vec![EscrowEvent::Expired], None).await;
+    let late = EscrowEvent::CallFailed { kind: OperationKind::Expire, failure: CallFailure::NotOpen };
+    world.block(3, 2, vec![late], Some(batch)).await;
+    assert_eq!(world.operation(expire).await.state, OperationState::Done);
+
+    world.back_to(2).await;
+    assert_eq!(world.preauth().await.status, PreauthStatus::Expired);
+    assert_eq!(world.open().await, None);
+
+    world.back_to(1).await;
+    assert_eq!(world.open().await, Some((OperationKind::Expire, OperationState::Batched)));
 }

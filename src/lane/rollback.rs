@@ -1,6 +1,9 @@
 //! Taking blocks back after a reorg, in one change: outcomes are undone, and what carried them may be mined again.
 
-use crate::model::{Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey};
+use super::projection::{fail, in_flight};
+use crate::model::{
+    Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
+};
 use crate::store::outcomes::OutcomeKind;
 use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
 
@@ -23,6 +26,10 @@ pub(super) async fn roll_back_to(
                 reopen(connection, &operation, now).await?;
             }
         }
+    }
+    // What was done by somebody else's transaction, or by a batch that is still open, is in no batch reopened here.
+    for key in &changed {
+        take_up_again(connection, *key, now).await?;
     }
     blocks::delete_above(connection, number).await?;
     Ok(changed)
@@ -72,15 +79,45 @@ async fn undo(
 }
 
 /// An operation whose batch is open again travels with it, unless its preauth has another open operation or waits for
-/// its own lock.
+/// its own lock. Its failure stays noted: its caller was told.
 async fn reopen(connection: &mut Connection, operation: &Operation, now: Millis) -> Result<(), StoreError> {
     if !matches!(operation.state, OperationState::Done | OperationState::Failed | OperationState::Due) {
         return Ok(());
     }
     let preauth = preauths::by_key(connection, operation.preauth).await?;
+    if !preauth.admits(operation.kind) {
+        return Ok(());
+    }
     let others = operations::open_of(connection, operation.preauth).await?;
     let has_other = others.is_some_and(|open| open.id != operation.id);
+    if has_other && operation.state == OperationState::Failed {
+        // It was retried since. Should it land after all, its log will tell.
+        return Ok(());
+    }
     let lacks_lock = preauth.lock_transaction.is_none() && operation.kind != OperationKind::Authorize;
     let state = if has_other || lacks_lock { OperationState::Parked } else { OperationState::Batched };
-    operations::set_state(connection, operation.id, state, None, now).await
+    operations::set_state(connection, operation.id, state, operation.failure.as_ref(), now).await
+}
+
+/// A preauth that lost an outcome and has nothing open: what brought the outcome about is open again.
+async fn take_up_again(connection: &mut Connection, key: PreauthKey, now: Millis) -> Result<(), StoreError> {
+    let preauth = preauths::by_key(connection, key).await?;
+    if operations::open_of(connection, key).await?.is_some() {
+        return Ok(());
+    }
+    let lost = match preauth.status {
+        PreauthStatus::Pending => operations::newest_of(connection, key, true).await?,
+        PreauthStatus::Authorized => operations::newest_of(connection, key, false).await?,
+        _ => None,
+    };
+    let Some(operation) = lost else { return Ok(()) };
+    let state = if in_flight(connection, &operation).await? {
+        OperationState::Batched
+    } else if let Some(failure) = &operation.failure {
+        // Its caller was told that it failed, and nothing signed can make that untrue.
+        return fail(connection, preauth, &operation, failure, false, now).await;
+    } else {
+        OperationState::Due
+    };
+    operations::set_state(connection, operation.id, state, operation.failure.as_ref(), now).await
 }

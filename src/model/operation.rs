@@ -88,6 +88,8 @@ pub struct Operation {
     pub deadline: ChainTime,
     /// The last batch that carried it; `None`: never signed.
     pub batch: Option<BatchId>,
-    /// Why it failed.
+    /// Why it failed; kept while a reorg makes it possible again, because its caller was told so.
     pub failure: Option<CallFailure>,
+    /// How often it was put off or carried without effect.
+    pub tries: u32,
 }

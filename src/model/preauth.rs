@@ -6,7 +6,8 @@ use alloy::primitives::{Address, B256, Bytes};
 use uuid::Uuid;
 
 use super::{
-    Account, BaseUnits, CallFailure, ChainTime, InvoiceId, Millis, PreauthKey, TenantId, Terms, TokenAmount,
+    Account, BaseUnits, CallFailure, ChainTime, InvoiceId, Millis, OperationKind, PreauthKey, TenantId,
+    Terms, TokenAmount,
 };
 
 /// The public status. It moves only on outcomes seen on chain, and on the two decisions that need no chain:
@@ -50,7 +51,8 @@ impl PreauthStatus {
     pub fn after(self, event: PreauthEvent) -> Result<Self, ForbiddenTransition> {
         use PreauthEvent as Event;
         match (self, event) {
-            (Self::Pending, Event::Locked) => Ok(Self::Authorized),
+            // What was rejected or dropped can still land where signed bytes were about; the chain decides.
+            (Self::Pending | Self::Rejected | Self::Cancelled, Event::Locked) => Ok(Self::Authorized),
             (Self::Pending, Event::LockFailed) => Ok(Self::Rejected),
             (Self::Pending, Event::Dropped) => Ok(Self::Cancelled),
             (Self::Authorized, Event::Settled) => Ok(Self::Settled),
@@ -159,6 +161,23 @@ pub struct Preauth {
 }
 
 impl Preauth {
+    /// Whether an operation can still do anything to it.
+    #[must_use]
+    pub fn admits(&self, kind: OperationKind) -> bool {
+        match kind {
+            OperationKind::Authorize => self.status == PreauthStatus::Pending,
+            OperationKind::Settle | OperationKind::Cancel | OperationKind::Expire => {
+                matches!(self.status, PreauthStatus::Pending | PreauthStatus::Authorized)
+            }
+        }
+    }
+
+    /// The settlement that waits for its time; none once the hold is closed.
+    #[must_use]
+    pub fn open_schedule(&self) -> Option<Schedule> {
+        self.schedule.filter(|_| matches!(self.status, PreauthStatus::Pending | PreauthStatus::Authorized))
+    }
+
     /// The terms the contract knows it by.
     #[must_use]
     pub fn terms(&self) -> Terms {
@@ -192,18 +211,18 @@ mod tests {
     ];
 
     #[test]
-    fn exactly_eleven_arrows_exist() {
+    fn exactly_thirteen_arrows_exist() {
         let allowed = Status::ALL
             .into_iter()
             .flat_map(|status| EVENTS.into_iter().map(move |event| status.after(event)))
             .filter(Result::is_ok)
             .count();
-        assert_eq!(allowed, 11);
+        assert_eq!(allowed, 13);
     }
 
     #[test]
     fn nothing_follows_a_terminal_state_but_its_undoing() {
-        for status in [Status::Settled, Status::Cancelled, Status::Expired] {
+        for status in [Status::Settled, Status::Expired] {
             for event in EVENTS.into_iter().filter(|event| *event != Event::CloseUndone) {
                 assert!(status.after(event).is_err(), "{status} {event:?}");
             }

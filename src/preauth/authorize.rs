@@ -3,11 +3,12 @@
 use futures::FutureExt;
 use uuid::Uuid;
 
+use super::terms::Judged;
 use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait, ended};
 use crate::chain::{EscrowCall, wall_now};
 use crate::model::{CallFailure, OperationKind, PreauthKey, PreauthStatus, Tenant};
 use crate::store::preauths::NewPreauth;
-use crate::store::{StoreError, operations, preauths};
+use crate::store::{operations, preauths};
 
 impl Preauths {
     /// Locks the hold of a creation: checked against the rules and, by a dry run, against the chain; written down; and,
@@ -39,8 +40,13 @@ impl Preauths {
             amount: plan.terms.hold,
             consent: plan.consent.clone(),
         };
-        self.inner.checker.would_lock(escrow, call).await?;
+        let checked = tokio::time::timeout(
+            self.inner.settings.request_timeout,
+            self.inner.checker.would_lock(escrow, call),
+        );
+        checked.await.unwrap_or(Err(Refusal::PreapprovalUnknown))?;
 
+        let judged = Some(plan.judged).filter(Judged::depends_on_others);
         let new = NewPreauth {
             transaction_id: Uuid::new_v4(),
             tenant: tenant.id,
@@ -57,22 +63,25 @@ impl Preauths {
             consent: plan.consent,
             schedule: plan.schedule,
         };
-        let key = self.write_down(new).await?;
+        let key = self.write_down(new, judged).await?;
         self.inner.signals.work_arrived();
         match wait {
-            Wait::ForOutcome => self.follow(key, |snapshot| Self::locked(snapshot)).await,
+            Wait::ForOutcome => self.follow(key, Self::locked).await,
             Wait::No => Ok(Ending::Accepted(Box::new(self.snapshot(key).await?))),
         }
     }
 
     /// The preauth and the operation to lock it, in one change. A unique violation is an invoice that exists.
-    async fn write_down(&self, new: NewPreauth) -> Result<PreauthKey, Stop> {
+    async fn write_down(&self, new: NewPreauth, judged: Option<Judged>) -> Result<PreauthKey, Stop> {
         let written = self
             .inner
             .store
-            .write::<_, StoreError, _>(move |tx| {
+            .write::<_, Stop, _>(move |tx| {
                 async move {
                     let now = wall_now();
+                    if let Some(judged) = judged {
+                        judged.judge(tx).await?;
+                    }
                     let key = preauths::insert(tx, &new, now).await?;
                     operations::insert(tx, key, OperationKind::Authorize, None, new.expires_at, now).await?;
                     Ok(key)
@@ -80,8 +89,9 @@ impl Preauths {
                 .boxed()
             })
             .await;
-        written.map_err(|error| {
-            if error.is_unique_violation() { Refusal::InvoiceExists.into() } else { error.into() }
+        written.map_err(|stop| match stop {
+            Stop::Fault(Fault::Store(error)) if error.is_unique_violation() => Refusal::InvoiceExists.into(),
+            other => other,
         })
     }
 

@@ -99,11 +99,11 @@ impl Preauths {
     }
 }
 
-/// A lock that nobody has signed yet is dropped; one that is signed may land, so it is cancelled once it has.
+/// A lock that was never signed is dropped; one that was may land, so it is cancelled once it has.
 async fn withdraw_lock(tx: &mut Connection, mut preauth: Preauth) -> Result<Found, StoreError> {
     let now = wall_now();
     let open = operations::open_of(tx, preauth.key).await?;
-    if let Some(lock) = open.filter(|open| open.state == OperationState::Due)
+    if let Some(lock) = open.filter(|open| open.state == OperationState::Due && open.batch.is_none())
         && let Ok(status) = preauth.status.after(PreauthEvent::Dropped)
     {
         operations::set_state(tx, lock.id, OperationState::Superseded, None, now).await?;

@@ -6,7 +6,7 @@ use alloy::primitives::Address;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Refusal;
-use crate::chain::{Chain, DryRun, EscrowCall};
+use crate::chain::{Chain, ChainError, DryRun, EscrowCall};
 use crate::lane::transaction_gas;
 use crate::model::CallFailure;
 
@@ -30,11 +30,11 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Starts the task that asks, with `operator` as the caller of the dry runs. It ends with its last clone.
+    /// Starts the task that asks, with one of `operators` as the caller of the dry runs. It ends with its last clone.
     #[must_use]
-    pub fn spawn(chain: Chain, operator: Address) -> Self {
+    pub fn spawn(chain: Chain, operators: Vec<Address>) -> Self {
         let (queue, questions) = mpsc::channel(QUEUE_LIMIT);
-        tokio::spawn(run(chain, operator, questions));
+        tokio::spawn(run(chain, operators, questions));
         Self { queue }
     }
 
@@ -47,7 +47,7 @@ impl Checker {
     }
 }
 
-async fn run(chain: Chain, operator: Address, mut questions: mpsc::Receiver<Question>) {
+async fn run(chain: Chain, mut operators: Vec<Address>, mut questions: mpsc::Receiver<Question>) {
     let mut waiting: Vec<Question> = Vec::new();
     loop {
         if waiting.is_empty() && questions.recv_many(&mut waiting, GROUP_LIMIT).await == 0 {
@@ -59,7 +59,7 @@ async fn run(chain: Chain, operator: Address, mut questions: mpsc::Receiver<Ques
             waiting.push(question);
         }
         let group = take_group(&mut waiting);
-        ask(&chain, operator, group).await;
+        ask(&chain, &mut operators, group).await;
     }
 }
 
@@ -75,14 +75,10 @@ fn take_group(waiting: &mut Vec<Question>) -> Vec<Question> {
     group
 }
 
-async fn ask(chain: &Chain, operator: Address, group: Vec<Question>) {
+async fn ask(chain: &Chain, operators: &mut [Address], group: Vec<Question>) {
     let Some(escrow) = group.first().map(|question| question.escrow) else { return };
     let calls: Vec<EscrowCall> = group.iter().map(|question| question.call.clone()).collect();
-    let (gas_limit, gas_per_call) = transaction_gas(&calls);
-    let answers: Vec<Answer> = match chain
-        .dry_run(operator, escrow, &calls, gas_per_call, gas_limit, None)
-        .await
-    {
+    let answers = match dry_run(chain, operators, escrow, &calls).await {
         Ok(DryRun::Answers(answers)) => answers.into_iter().map(|answer| answer.map_err(refusal)).collect(),
         Ok(DryRun::NoContract) => {
             vec![Err(Refusal::ContractNotAvailable("there is no escrow at its address".into())); group.len()]
@@ -100,6 +96,28 @@ async fn ask(chain: &Chain, operator: Address, group: Vec<Question>) {
         // A caller who has gone away has nobody to be told.
         let _ = question.answer.send(answer);
     }
+}
+
+/// Runs the calls as the first operator; where that key is revoked, as the next one, which is first from then on.
+async fn dry_run(
+    chain: &Chain,
+    operators: &mut [Address],
+    escrow: Address,
+    calls: &[EscrowCall],
+) -> Result<DryRun, ChainError> {
+    let (gas_limit, gas_per_call) = transaction_gas(calls);
+    let mut answer = DryRun::NoContract;
+    for _ in 0..operators.len() {
+        let Some(operator) = operators.first() else { break };
+        answer = chain.dry_run(*operator, escrow, calls, gas_per_call, gas_limit, None).await?;
+        match &answer {
+            DryRun::Answers(answers) if answers.contains(&Err(CallFailure::NotOperator)) => {
+                operators.rotate_left(1)
+            }
+            _ => break,
+        }
+    }
+    Ok(answer)
 }
 
 /// What a failed dry run of an authorization means for its creation.

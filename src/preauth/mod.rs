@@ -47,8 +47,8 @@ pub const MAX_TIP_BPS: u16 = 5_000;
 pub struct PreauthSettings {
     /// The escrow that new preauthorizations use.
     pub escrow: Address,
-    /// An operator key's address, for dry runs of creations.
-    pub operator: Address,
+    /// The operator keys' addresses, for dry runs of creations.
+    pub operators: Vec<Address>,
     /// How long a request waits for its outcome before it is answered with 202.
     pub request_timeout: Duration,
 }
@@ -79,7 +79,7 @@ impl Preauths {
         standing: Standing,
         settings: PreauthSettings,
     ) -> Self {
-        let checker = Checker::spawn(chain.clone(), settings.operator);
+        let checker = Checker::spawn(chain.clone(), settings.operators.clone());
         Self { inner: Arc::new(Inner { store, chain, clock, signals, standing, checker, settings }) }
     }
 

@@ -57,7 +57,7 @@ impl Sweeper {
     /// One look; returns how many operations it began.
     async fn sweep(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
-        let (settlements, expiries) = {
+        let (settlements, cancels, expiries) = {
             let mut reader = self.store.read().await?;
             let settlements = preauths::scheduled(&mut reader, now, PAGE).await?;
             let open = operations::count_open(&mut reader, OperationKind::Expire).await?;
@@ -65,9 +65,9 @@ impl Sweeper {
             let room = u32::try_from(room).unwrap_or(PAGE);
             let expiries =
                 if room > 0 { preauths::overdue(&mut reader, now, room).await? } else { Vec::new() };
-            (settlements, expiries)
+            (settlements, preauths::to_cancel(&mut reader, PAGE).await?, expiries)
         };
-        if settlements.is_empty() && expiries.is_empty() {
+        if settlements.is_empty() && cancels.is_empty() && expiries.is_empty() {
             return Ok(0);
         }
         self.store
@@ -77,6 +77,9 @@ impl Sweeper {
                     for preauth in settlements {
                         let amount = preauth.schedule.map(|schedule| (schedule.amount, schedule.written));
                         begun += usize::from(begin(tx, &preauth, OperationKind::Settle, amount).await?);
+                    }
+                    for preauth in cancels {
+                        begun += usize::from(begin(tx, &preauth, OperationKind::Cancel, None).await?);
                     }
                     for preauth in expiries {
                         begun += usize::from(begin(tx, &preauth, OperationKind::Expire, None).await?);

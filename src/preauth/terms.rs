@@ -8,8 +8,8 @@ use super::{
 };
 use crate::chain::approve_input;
 use crate::model::{
-    AmountError, BaseUnits, ChainTime, Creation, Schedule, Tenant, Terms, Token, TokenAmount, WalletRole,
-    consent_bytes, derive_preauth_id, hold_with_tip,
+    AmountError, BaseUnits, ChainTime, Creation, Rules, Schedule, Tenant, TenantId, Terms, Token,
+    TokenAmount, WalletRole, consent_bytes, derive_preauth_id, hold_with_tip,
 };
 use crate::store::{Connection, preauths, tokens, wallets};
 
@@ -33,6 +33,7 @@ pub(super) struct Plan {
     pub schedule: Option<Schedule>,
     /// The contract's consent bytes.
     pub consent: Bytes,
+    pub judged: Judged,
 }
 
 impl Preauths {
@@ -83,7 +84,18 @@ impl Preauths {
         let now = self.inner.clock.now();
         let expires_at = expiry(creation, tenant, now)?;
         let schedule = full_settlement(creation, amount, now, expires_at)?;
-        self.judge(&mut reader, tenant, creation, &token, (amount, hold), (now, expires_at)).await?;
+        let judged = Judged {
+            tenant: tenant.id,
+            rules: tenant.rules.clone(),
+            token: token.clone(),
+            sender,
+            receiver,
+            amount,
+            hold,
+            now,
+            expires_at,
+        };
+        judged.judge(&mut reader).await?;
 
         for (address, role) in [(sender, WalletRole::Sender), (receiver, WalletRole::Receiver)] {
             if wallets::registered(&mut reader, tenant.id, address, role).await?.is_none() {
@@ -103,35 +115,48 @@ impl Preauths {
         };
         let consent =
             creation.signature.as_ref().map(|signature| consent_bytes(signature)).unwrap_or_default();
-        Ok(Plan { terms, token, schedule, consent })
+        Ok(Plan { terms, token, schedule, consent, judged })
+    }
+}
+
+/// A creation as the rules see it. Where a rule depends on what else is open it is judged once more in the change that
+/// stores it: creations of one sender that arrive together must not each count the others as not there.
+#[derive(Clone)]
+pub(super) struct Judged {
+    tenant: TenantId,
+    rules: Rules,
+    token: Token,
+    sender: Address,
+    receiver: Address,
+    amount: BaseUnits,
+    hold: BaseUnits,
+    now: ChainTime,
+    expires_at: ChainTime,
+}
+
+impl Judged {
+    pub(super) fn depends_on_others(&self) -> bool {
+        self.rules.needs_open_total(self.token.contract.address())
     }
 
-    async fn judge(
-        &self,
-        reader: &mut Connection,
-        tenant: &Tenant,
-        creation: &NewAuthorization,
-        token: &Token,
-        (amount, hold): (BaseUnits, BaseUnits),
-        (now, expires_at): (ChainTime, ChainTime),
-    ) -> Result<(), Stop> {
-        let (sender, contract) = (creation.sender.address(), creation.token.address());
-        let open_total = if tenant.rules.needs_open_total(contract) {
-            preauths::open_total(reader, tenant.id, sender, contract).await?
+    pub(super) async fn judge(&self, connection: &mut Connection) -> Result<(), Stop> {
+        let contract = self.token.contract.address();
+        let open_total = if self.depends_on_others() {
+            preauths::open_total(connection, self.tenant, self.sender, contract).await?
         } else {
             0
         };
-        let seen = Creation {
-            sender,
-            receiver: creation.receiver.address(),
-            token,
-            amount,
-            hold,
+        let creation = Creation {
+            sender: self.sender,
+            receiver: self.receiver,
+            token: &self.token,
+            amount: self.amount,
+            hold: self.hold,
             open_total,
-            now,
-            expires_at,
+            now: self.now,
+            expires_at: self.expires_at,
         };
-        tenant.rules.judge(&seen).map_err(|refusal| Refusal::Rule(refusal).into())
+        self.rules.judge(&creation).map_err(|refusal| Refusal::Rule(refusal).into())
     }
 }
 

@@ -73,7 +73,8 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Writes down signed bytes, before they are sent.
+/// Writes down signed bytes, before they are sent. The same bytes can be signed again for another batch (signing is
+/// deterministic) after the first was lost.
 pub async fn add_attempt(
     connection: &mut Connection,
     batch: BatchId,
@@ -81,7 +82,7 @@ pub async fn add_attempt(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO attempts (hash, batch_id, raw, max_fee, max_priority_fee, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO UPDATE SET batch_id = excluded.batch_id",
     )
     .bind(attempt.hash.as_slice())
     .bind(batch.0)
@@ -103,7 +104,7 @@ pub async fn open(
         "SELECT b.id, operator, nonce, escrow, gas_limit, gas_per_call, hash, raw, max_fee, max_priority_fee,
                 a.created_at
          FROM batches b JOIN attempts a ON a.batch_id = b.id
-         WHERE b.state = 'open' AND ($1 IS NULL OR operator = $1) ORDER BY nonce, b.id, a.created_at, a.hash",
+         WHERE b.state = 'open' AND ($1 IS NULL OR operator = $1) ORDER BY nonce, b.id, a.id",
     )
     .bind(operator.as_ref().map(|address| address.as_slice()))
     .fetch_all(connection)
@@ -161,17 +162,24 @@ pub async fn mark_mined(
     Ok(())
 }
 
-/// A transaction that is not ours took the nonce for good.
-pub async fn mark_lost(connection: &mut Connection, id: BatchId, now: Millis) -> Result<(), StoreError> {
-    sqlx::query("UPDATE batches SET state = 'lost', updated_at = $2 WHERE id = $1")
+/// A transaction that is not ours took the nonce, as the chain up to `block` shows. A reorg of that block opens the batch
+/// again.
+pub async fn mark_lost(
+    connection: &mut Connection,
+    id: BatchId,
+    block: u64,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE batches SET state = 'lost', mined_block = $2, updated_at = $3 WHERE id = $1")
         .bind(id.0)
+        .bind(signed(block)?)
         .bind(now.0)
         .execute(connection)
         .await?;
     Ok(())
 }
 
-/// Opens again every batch that was mined above `block`, in the order in which they were mined.
+/// Opens again every batch that was mined or lost above `block`, in that order.
 pub async fn reopen_above(
     connection: &mut Connection,
     block: u64,

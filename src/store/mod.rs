@@ -71,6 +71,28 @@ pub struct Store {
 }
 
 impl Store {
+    /// Whether `folder` holds a database.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(DATABASE_FILE).exists()
+    }
+
+    /// Deletes the database in `folder`, if there is one. Only `dev` does this, and nobody may have it open.
+    ///
+    /// # Errors
+    /// [`StoreError::File`] when a file cannot be deleted.
+    pub fn delete_from(folder: &Path) -> Result<(), StoreError> {
+        for suffix in ["", "-wal", "-shm"] {
+            let path = folder.join(format!("{DATABASE_FILE}{suffix}"));
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(source) => return Err(StoreError::File { path, source }),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Opens (and creates or migrates) the database in `folder`.
     ///
     /// # Errors
@@ -114,6 +136,11 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.writer.write(change).await
+    }
+
+    /// Resolves when nothing can be written any more: the store was closed, or its writer died.
+    pub async fn ended(&self) {
+        self.writer.ended().await;
     }
 
     /// Commits what has gathered, then closes every connection.

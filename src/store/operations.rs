@@ -11,7 +11,7 @@ use crate::model::{
     OperationState, PreauthKey, Terms, TokenAmount,
 };
 
-const COLUMNS: &str = "id, preauth, kind, state, amount, amount_written, deadline, batch_id, failure";
+const COLUMNS: &str = "id, preauth, kind, state, amount, amount_written, deadline, batch_id, failure, tries";
 
 /// Writes down an operation as due. `None`: another operation of the preauth is open.
 pub async fn insert(
@@ -54,21 +54,36 @@ pub async fn open_of(
     sqlx::query(sql).bind(preauth.0).fetch_optional(connection).await?.as_ref().map(decode).transpose()
 }
 
-/// The newest operation of a preauth that waits for a reorg to be made good.
+/// The operations of a preauth that wait for a reorg to be made good, newest first.
 pub async fn parked_of(
     connection: &mut Connection,
     preauth: PreauthKey,
+) -> Result<Vec<Operation>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM operations WHERE preauth = $1 AND state = 'parked' ORDER BY id DESC"
+    ));
+    sqlx::query(sql).bind(preauth.0).fetch_all(connection).await?.iter().map(decode).collect()
+}
+
+/// The newest operation of a preauth that locks it (`lock`) or closes it, and is done; or, for a lock, in any state.
+pub async fn newest_of(
+    connection: &mut Connection,
+    preauth: PreauthKey,
+    lock: bool,
 ) -> Result<Option<Operation>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM operations WHERE preauth = $1 AND state = 'parked' ORDER BY id DESC LIMIT 1"
+        "SELECT {COLUMNS} FROM operations
+         WHERE preauth = $1 AND (($2 = 1 AND kind = 'authorize') OR ($2 = 0 AND kind <> 'authorize' AND state = 'done'))
+         ORDER BY id DESC LIMIT 1"
     ));
-    sqlx::query(sql).bind(preauth.0).fetch_optional(connection).await?.as_ref().map(decode).transpose()
+    let row = sqlx::query(sql).bind(preauth.0).bind(i64::from(lock)).fetch_optional(connection).await?;
+    row.as_ref().map(decode).transpose()
 }
 
 /// The operations of a batch, in the order in which they travel.
 pub async fn of_batch(connection: &mut Connection, batch: BatchId) -> Result<Vec<Operation>, StoreError> {
     let rows = sqlx::query(
-        "SELECT o.id, preauth, kind, state, amount, amount_written, deadline, o.batch_id, failure
+        "SELECT o.id, preauth, kind, state, amount, amount_written, deadline, o.batch_id, failure, tries
          FROM batch_items i JOIN operations o ON o.id = i.operation_id WHERE i.batch_id = $1 ORDER BY position",
     )
     .bind(batch.0)
@@ -102,10 +117,26 @@ pub struct DueOperation {
     pub tries: u32,
 }
 
-/// Due operations of a kind whose time has come at `now`, nearest deadline first.
+/// The escrow of the operation that has been due for longest at `now`.
+pub async fn escrow_of_oldest_due(
+    connection: &mut Connection,
+    now: Millis,
+) -> Result<Option<Address>, StoreError> {
+    let row = sqlx::query(
+        "SELECT p.escrow FROM operations o JOIN preauths p ON p.id = o.preauth
+         WHERE o.state = 'due' AND o.not_before <= $1 ORDER BY o.id LIMIT 1",
+    )
+    .bind(now.0)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| address(&row, "escrow")).transpose()
+}
+
+/// Due operations of a kind (and an escrow, where one is given) whose time has come at `now`, nearest deadline first.
 pub async fn due(
     connection: &mut Connection,
     kind: OperationKind,
+    escrow: Option<Address>,
     now: Millis,
     limit: u32,
 ) -> Result<Vec<DueOperation>, StoreError> {
@@ -113,11 +144,13 @@ pub async fn due(
         "SELECT o.id, o.preauth, o.kind, o.amount, o.tries, p.escrow, p.sender, p.receiver, p.token, p.hold,
                 p.expires_at, p.preauth_id, p.consent
          FROM operations o JOIN preauths p ON p.id = o.preauth
-         WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 ORDER BY o.deadline, o.id LIMIT $3",
+         WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 AND ($4 IS NULL OR p.escrow = $4)
+         ORDER BY o.deadline, o.id LIMIT $3",
     )
     .bind(kind.as_str())
     .bind(now.0)
     .bind(i64::from(limit))
+    .bind(escrow.as_ref().map(|escrow| escrow.as_slice()))
     .fetch_all(connection)
     .await?;
     rows.iter()
@@ -237,5 +270,6 @@ fn decode(row: &SqliteRow) -> Result<Operation, StoreError> {
         deadline: chain_time(row, "deadline")?,
         batch: row.try_get::<Option<i64>, _>("batch_id")?.map(BatchId),
         failure: optional_failure(row, "failure")?,
+        tries: row.try_get("tries")?,
     })
 }

@@ -209,7 +209,7 @@ pub async fn overdue(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND expires_at <= $1
            AND NOT EXISTS (SELECT 1 FROM operations
-                           WHERE preauth = preauths.id AND state IN ('due', 'batched', 'parked'))
+                           WHERE preauth = preauths.id AND state IN ('due', 'batched'))
          ORDER BY expires_at, id LIMIT $2"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
@@ -227,10 +227,23 @@ pub async fn scheduled(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND settle_at IS NOT NULL AND settle_at <= $1 AND expires_at > $1
            AND NOT EXISTS (SELECT 1 FROM operations
-                           WHERE preauth = preauths.id AND state IN ('due', 'batched', 'parked'))
+                           WHERE preauth = preauths.id AND state IN ('due', 'batched'))
          ORDER BY settle_at, id LIMIT $2"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
+    rows.iter().map(decode).collect()
+}
+
+/// Holds that are to be cancelled, because that was asked for before they were locked, with nothing being done about
+/// them.
+pub async fn to_cancel(connection: &mut Connection, limit: u32) -> Result<Vec<Preauth>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths
+         WHERE status = 'AUTHORIZED' AND cancel_requested = 1
+           AND NOT EXISTS (SELECT 1 FROM operations WHERE preauth = preauths.id AND state IN ('due', 'batched'))
+         ORDER BY id LIMIT $1"
+    ));
+    let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
 }
 

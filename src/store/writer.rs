@@ -73,6 +73,11 @@ impl Writer {
         told.await.map_err(|_| StoreError::Stopped)?
     }
 
+    /// Resolves when the task that writes has ended.
+    pub(super) async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     pub(super) async fn stop(&self) {
         let (tell, told) = oneshot::channel();
         if self.queue.send(Message::Stop(tell)).await.is_ok() {

@@ -1,0 +1,58 @@
+# From a fresh clone with Rust, Node and make: `make run` starts everything, `make test` checks everything.
+# Nothing is installed outside this folder.
+
+# Cargo's profile for `make run`: dev builds in half the time of release. `make run PROFILE=release` for speed.
+PROFILE ?= dev
+# Handed to `preauthd dev`: make run ARGS="--port 9000 --block-time 1"
+ARGS ?=
+
+NPM_RUN := npm run --silent
+# npm writes this file last; it is older than the lock file when packages are missing or others are wanted.
+NPM_PACKAGES := node_modules/.package-lock.json
+NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-contracts check-artifacts lint gas test-rust artifacts clean
+
+help: ## Show this
+	@echo 'make <target>:'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 20
+
+run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make run ARGS="--port 9000"
+	cargo run --profile $(PROFILE) --bin preauthd -- dev $(ARGS)
+
+# The tests of the daemon come last: their summary is what one wants to read at the end.
+test: test-contracts check-artifacts gas lint test-rust ## Check everything: contracts, artifacts, gas, style, daemon
+
+test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
+	$(NPM_RUN) forge:fmt
+	$(NPM_RUN) forge:test
+
+check-artifacts: $(NPM_PACKAGES) ## Check that the committed ABI and bytecode are what the sources compile to
+	$(NPM_RUN) artifacts:check
+
+gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits
+	$(NPM_RUN) gas
+
+lint: ## Check formatting, and clippy without a warning
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+test-rust: $(NPM_PACKAGES) ## Run the daemon's tests, on real anvils
+ifeq ($(NEXTEST),yes)
+	cargo nextest run
+else
+	cargo test
+endif
+
+artifacts: $(NPM_PACKAGES) ## Compile the contracts anew into contracts/artifacts
+	$(NPM_RUN) artifacts
+
+clean: ## Remove everything that was built, installed or kept by dev
+	cargo clean
+	rm -rf node_modules contracts/out contracts/cache .dev
+
+$(NPM_PACKAGES): package.json package-lock.json
+	npm ci --loglevel=error
+	@touch $@

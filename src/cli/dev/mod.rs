@@ -1,0 +1,222 @@
+//! `preauthd dev`: a whole system on a chain for development, to try out and to test against.
+//!
+//! Everything in it is real but the chain: the same daemon as `serve` runs, on an anvil of its own or on one that is
+//! there already.
+
+mod anvil;
+mod cast;
+mod saved;
+mod stage;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::daemon::{Daemon, DaemonConfig};
+use super::output::say;
+use super::serve::{run_until, start_log};
+use super::stop_signal::StopSignal;
+use super::surroundings::Surroundings;
+use crate::chain::Chain;
+use crate::config::LogFormat;
+use crate::lane::LaneSettings;
+use crate::store::Store;
+use anvil::Anvil;
+use saved::{Ready, Saved};
+
+/// Held while `dev` uses a data folder, so that a second one does not delete the first one's database.
+const LOCK_FILE: &str = "dev.lock";
+/// A local node answers at once: ask it often.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A whole system on a private chain, to try out and to test against
+///
+/// Starts an anvil of its own and begins afresh, chain and database both: the escrow, a demo token, funded and registered
+/// wallets, a tenant with API keys, the API. Prints a curl for each endpoint. With --rpc-url it uses the anvil there, and
+/// goes on where the data folder knows an escrow that is still on that chain: so a restart after a crash can be tried.
+///
+/// The keys are those of anvil's well-known mnemonic. Never send anything of value to them.
+#[derive(Args)]
+pub(super) struct Dev {
+    /// Where the API listens on 127.0.0.1; 0 takes any free port
+    #[arg(long, value_name = "P", default_value_t = 8080)]
+    port: u16,
+    /// The folder of the database; without --rpc-url what it holds is deleted
+    #[arg(long, value_name = "D", default_value = "./.dev")]
+    data_dir: PathBuf,
+    /// Seconds between the blocks of the private anvil, fractions allowed; 0 mines a block for each transaction and none
+    /// otherwise [default: a block for each transaction, and one every 2 seconds]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    block_time: Option<String>,
+    /// Use the anvil at this URL
+    #[arg(long, value_name = "U")]
+    rpc_url: Option<String>,
+    /// A file to write as soon as the API answers: JSON with URL, keys, addresses (mode 0600)
+    #[arg(long, value_name = "F")]
+    ready_file: Option<PathBuf>,
+}
+
+impl Dev {
+    pub async fn run(self, _: &Surroundings) -> anyhow::Result<()> {
+        start_log(LogFormat::Pretty, "warn,preauthd=info");
+        let mut signal = StopSignal::listen()?;
+        let mut anvil = None;
+        let started = tokio::select! {
+            started = self.start(&mut anvil) => Some(started),
+            () = signal.asked() => None,
+        };
+        let ended = match started {
+            Some(Ok(daemon)) => run_beside(daemon, &mut signal, anvil.as_mut()).await,
+            Some(Err(error)) => Err(error),
+            None => Ok(()),
+        };
+        if let Some(anvil) = anvil {
+            anvil.stop().await;
+        }
+        ended
+    }
+
+    async fn start(&self, anvil: &mut Option<Anvil>) -> anyhow::Result<Running> {
+        // A file of an earlier run would tell a waiting test that this one is ready.
+        if let Some(file) = &self.ready_file {
+            saved::remove(file)?;
+        }
+        let lock = lock(&self.data_dir)?;
+        self.check_data_dir()?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        drop(std::net::TcpListener::bind(listen).with_context(|| {
+            format!("port {} cannot be used; choose another with --port (0: any)", self.port)
+        })?);
+
+        let rpc_url = match &self.rpc_url {
+            Some(url) => {
+                if self.block_time.is_some() {
+                    say("  --block-time is for a private anvil: the one at --rpc-url keeps its own");
+                }
+                url.clone()
+            }
+            None => {
+                let path = anvil::find()?;
+                say(&format!("  starting a private chain: {}", path.display()));
+                anvil.insert(Anvil::start(&path, self.block_time.as_deref()).await?).url.clone()
+            }
+        };
+        let chain = Chain::connect(&rpc_url).await.with_context(|| format!("connecting to {rpc_url}"))?;
+        if !chain.is_anvil().await? {
+            bail!(
+                "the node at {rpc_url} is no anvil: dev uses keys that everyone knows, and none but anvil will do"
+            );
+        }
+        let saved = self.saved(&chain).await?;
+
+        say("  starting the daemon");
+        let daemon = Daemon::start(self.daemon_config(listen, &rpc_url, &saved)?).await?;
+        let url = format!("http://{}", daemon.address);
+        let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir: self.data_dir.clone(), saved };
+        if let Some(file) = &self.ready_file {
+            ready.write(file)?;
+        }
+        say(&summary::of(&ready, chain.head().await?.timestamp));
+        Ok(Running { daemon, _lock: lock })
+    }
+
+    /// What there is to go on with, or what was set up afresh.
+    async fn saved(&self, chain: &Chain) -> anyhow::Result<Saved> {
+        if self.rpc_url.is_some()
+            && let Some(saved) = Saved::read(&self.data_dir)?
+        {
+            if Store::is_in(&self.data_dir) && stage::still_stands(chain, &saved).await? {
+                say(&format!(
+                    "  going on with the escrow {} and the database in {}",
+                    saved.escrow,
+                    self.data_dir.display()
+                ));
+                return Ok(saved);
+            }
+            say("  the escrow this data folder knows is not on that chain: beginning afresh");
+        }
+        Saved::begin(&self.data_dir)?;
+        Store::delete_from(&self.data_dir)?;
+        let saved = stage::set(chain, &self.data_dir, self.rpc_url.is_some()).await?;
+        saved.write(&self.data_dir)?;
+        Ok(saved)
+    }
+
+    /// Never deletes a database that `dev` did not make.
+    fn check_data_dir(&self) -> anyhow::Result<()> {
+        if Store::is_in(&self.data_dir) && !Saved::is_in(&self.data_dir) {
+            bail!(
+                "{} holds a database that dev did not make, and dev would delete it; choose another --data-dir",
+                self.data_dir.display()
+            );
+        }
+        Ok(())
+    }
+
+    fn daemon_config(
+        &self,
+        listen: SocketAddr,
+        rpc_url: &str,
+        saved: &Saved,
+    ) -> anyhow::Result<DaemonConfig> {
+        Ok(DaemonConfig {
+            data_dir: self.data_dir.clone(),
+            listen,
+            rpc_url: rpc_url.to_owned(),
+            chain_id: saved.chain_id,
+            escrow: saved.escrow,
+            escrow_block: saved.escrow_block,
+            operators: vec![cast::operator()?],
+            lane: LaneSettings { poll_interval: POLL_INTERVAL, ..LaneSettings::default() },
+            request_timeout: REQUEST_TIMEOUT,
+            dev_admin: Some(cast::admin()?),
+        })
+    }
+}
+
+struct Running {
+    daemon: Daemon,
+    _lock: File,
+}
+
+async fn run_beside(
+    running: Running,
+    signal: &mut StopSignal,
+    anvil: Option<&mut Anvil>,
+) -> anyhow::Result<()> {
+    let anvil_ends = async {
+        match anvil {
+            Some(anvil) => anvil.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = run_until(running.daemon, signal) => ended,
+        () = anvil_ends => Err(anyhow::anyhow!("the private anvil came to an end by itself")),
+    }
+}
+
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
+    let path = data_dir.join(LOCK_FILE);
+    let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another preauthd dev uses {}; choose another --data-dir", data_dir.display());
+    }
+    Ok(file)
+}
+
+/// Checks a number of seconds; it travels to anvil as it was written.
+fn seconds(text: &str) -> Result<String, String> {
+    crate::model::TokenAmount::parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())
+}

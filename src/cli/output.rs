@@ -1,0 +1,84 @@
+//! What commands print: tables for people, JSON for scripts.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+/// How a command answers.
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// A list: one line each under the headings, or one JSON array.
+    pub fn list<T: Serialize, const N: usize>(
+        &self,
+        headings: [&str; N],
+        items: &[T],
+        row: impl Fn(&T) -> [String; N],
+    ) -> anyhow::Result<()> {
+        if self.json {
+            return self.value(items);
+        }
+        let rows: Vec<[String; N]> = items.iter().map(row).collect();
+        say(&table(headings, &rows));
+        Ok(())
+    }
+
+    /// What was done: sentences, or a JSON object.
+    pub fn done(&self, sentences: &str, object: &impl Serialize) -> anyhow::Result<()> {
+        if self.json {
+            return self.value(object);
+        }
+        say(sentences);
+        Ok(())
+    }
+
+    fn value<T: Serialize + ?Sized>(&self, value: &T) -> anyhow::Result<()> {
+        say(&serde_json::to_string_pretty(value)?);
+        Ok(())
+    }
+}
+
+/// A line for the standard output. A reader that has gone away (`| head`) is no reason to panic.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line for people that is no part of the answer.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Columns as wide as their widest cell.
+fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let headings = headings.map(str::to_owned);
+    let mut widths = [0; N];
+    for row in std::iter::once(&headings).chain(rows) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    std::iter::once(&headings).chain(rows).map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["shop".to_owned(), "1".to_owned()], ["a".to_owned(), "22".to_owned()]];
+        assert_eq!(table(["NAME", "N"], &rows), "NAME  N\nshop  1\na     22");
+        assert_eq!(table(["NAME", "N"], &[]), "NAME  N");
+    }
+}

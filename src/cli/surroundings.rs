@@ -1,0 +1,84 @@
+//! What a command finds around it: the configuration, the database, the node.
+
+use std::path::PathBuf;
+
+use alloy::primitives::Address;
+use anyhow::{Context, bail};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use secrecy::ExposeSecret;
+
+use super::output::Output;
+use crate::chain::Chain;
+use crate::config::{Config, ConfigError, missing};
+use crate::model::Tenant;
+use crate::store::{Connection, Store, StoreError, tenants};
+
+pub(super) struct Surroundings {
+    pub config_file: Option<PathBuf>,
+    pub output: Output,
+}
+
+impl Surroundings {
+    pub fn config(&self) -> anyhow::Result<Config> {
+        Ok(Config::load(self.config_file.as_deref())?)
+    }
+
+    /// The configured database; it is created where there is none.
+    pub async fn store(&self) -> anyhow::Result<Store> {
+        open(&self.config()?).await
+    }
+
+    /// The configured database, to look at: a mistyped folder shall not look like an empty database.
+    pub async fn existing_store(&self) -> anyhow::Result<Store> {
+        let config = self.config()?;
+        if !Store::is_in(&config.data_dir) {
+            bail!(
+                "there is no database in {} (data_dir); `preauthd tenant create` makes one",
+                config.data_dir.display()
+            );
+        }
+        open(&config).await
+    }
+}
+
+async fn open(config: &Config) -> anyhow::Result<Store> {
+    Store::open(&config.data_dir)
+        .await
+        .with_context(|| format!("opening the database in {} (data_dir)", config.data_dir.display()))
+}
+
+/// The configured node, on the configured chain.
+pub(super) async fn connect(config: &Config) -> anyhow::Result<Chain> {
+    let Some(url) = &config.rpc_url else {
+        return Err(ConfigError(vec![missing("rpc_url", "the http:// or https:// URL of a node")]).into());
+    };
+    let chain = Chain::connect(url.expose_secret()).await.context("connecting to the node (rpc_url)")?;
+    if let Some(expected) = config.chain_id.filter(|expected| *expected != chain.chain_id()) {
+        bail!("the node is on chain {}, the configuration says {expected} (chain_id)", chain.chain_id());
+    }
+    Ok(chain)
+}
+
+/// The configured escrow.
+pub(super) fn escrow(config: &Config) -> anyhow::Result<Address> {
+    config.escrow.ok_or_else(|| {
+        ConfigError(vec![missing("escrow", "the escrow's address, as `preauthd deploy` writes it")]).into()
+    })
+}
+
+/// A tenant by its name.
+pub(super) async fn tenant(connection: &mut Connection, name: &str) -> anyhow::Result<Tenant> {
+    tenants::by_name(connection, name)
+        .await?
+        .with_context(|| format!("there is no tenant {name:?}; `preauthd tenant list` shows those there are"))
+}
+
+/// Runs one change, durable when this returns.
+pub(super) async fn change<T, F>(store: &Store, change: F) -> Result<T, StoreError>
+where
+    F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    T: Send + 'static,
+{
+    store.write(move |connection| change(connection).boxed()).await
+}

@@ -1,0 +1,159 @@
+//! The configuration: a TOML file, the environment laid over it, everything checked at start.
+//!
+//! A daemon that holds other people's money does not guess: an unknown key, a value out of its bounds or a missing one
+//! is refused, and each refusal names the key, the place it was written in, and what is expected there.
+
+mod keys;
+mod reader;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use secrecy::SecretString;
+
+use crate::lane::LaneSettings;
+
+pub use keys::{KeyError, KeySource, PasswordSource};
+use reader::Reader;
+use source::{Place, Source};
+
+/// The file that is read where none is named.
+pub const DEFAULT_FILE: &str = "preauthd.toml";
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Pretty,
+    Json,
+}
+
+/// The checked configuration. Values that only some commands need may be absent; asking for them says what is missing.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub listen: SocketAddr,
+    pub lane: LaneSettings,
+    pub request_timeout: Duration,
+    pub log_format: LogFormat,
+    /// Wrapped, because providers put their keys into the URL.
+    pub rpc_url: Option<SecretString>,
+    pub chain_id: Option<u64>,
+    pub escrow: Option<Address>,
+    pub escrow_block: Option<u64>,
+    operators: Vec<(String, KeySource)>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    key: String,
+    place: Option<Place>,
+    message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(formatter, "{} ({place}): {}", self.key, self.message),
+            None => write!(formatter, "{}: {}", self.key, self.message),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError(pub Vec<Problem>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the configuration cannot be used:")?;
+        self.0.iter().try_for_each(|problem| write!(formatter, "\n  {problem}"))
+    }
+}
+
+impl Config {
+    /// Reads `file` (or `./preauthd.toml`, if it is there) and the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem that was found.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => None,
+            Err(error) => {
+                let message = format!("cannot be read: {error}");
+                return Err(ConfigError(vec![Problem {
+                    key: path.display().to_string(),
+                    place: None,
+                    message,
+                }]));
+            }
+        };
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self::read(text.as_deref().map(|text| (path, text)), variables)
+    }
+
+    /// Reads a file's text and variables of the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem that was found.
+    pub fn read(
+        file: Option<(&Path, &str)>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut source = Source::default();
+        if let Some((path, text)) = file {
+            source.read_file(path, text).map_err(|problem| ConfigError(vec![problem]))?;
+        }
+        source.read_environment(variables);
+        Reader::new(source).finish().map_err(ConfigError)
+    }
+
+    /// Opens every operator key.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when there is none, one cannot be opened, or two are the same.
+    pub fn open_operators(&self) -> Result<Vec<PrivateKeySigner>, ConfigError> {
+        let mut problems = Vec::new();
+        let mut keys = Vec::new();
+        for (place, operator) in &self.operators {
+            match operator.open() {
+                Ok(key) => keys.push(key),
+                Err(error) => {
+                    problems.push(Problem { key: place.clone(), place: None, message: error.to_string() });
+                }
+            }
+        }
+        if self.operators.is_empty() {
+            problems.push(missing(
+                "operators",
+                "at least one operator key: a keystore, or the name of a variable",
+            ));
+        }
+        if let Some(address) = keys::first_shared(&keys) {
+            let message =
+                format!("two operators have the same key, that of {address}; each lane needs its own");
+            problems.push(Problem { key: "operators".to_owned(), place: None, message });
+        }
+        if problems.is_empty() { Ok(keys) } else { Err(ConfigError(problems)) }
+    }
+}
+
+/// The problem of a key that is needed and absent.
+#[must_use]
+pub fn missing(key: &str, expected: &str) -> Problem {
+    let message = format!(
+        "is missing (file, or environment variable PREAUTHD_{}); expected {expected}",
+        key.to_ascii_uppercase()
+    );
+    Problem { key: key.to_owned(), place: None, message }
+}

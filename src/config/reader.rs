@@ -1,0 +1,256 @@
+//! From written values to checked ones.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use secrecy::SecretString;
+
+use super::keys::{KeySource, PasswordSource};
+use super::source::{Entry, Place, Source, shown_key};
+use super::{Config, LogFormat, Problem};
+use crate::lane::LaneSettings;
+use crate::model::{Account, TokenAmount};
+
+/// EIP-7825: the most gas one transaction may have.
+const TRANSACTION_GAS_CAP: u64 = 16_777_216;
+/// Gwei have nine decimals of wei.
+const GWEI_DECIMALS: u8 = 9;
+
+/// Every key there is, for suggestions where one is mistyped.
+const KEYS: [&str; 18] = [
+    "data_dir",
+    "listen",
+    "rpc_url",
+    "chain_id",
+    "escrow",
+    "escrow_block",
+    "operators",
+    "confirmations",
+    "reorg_depth",
+    "poll_interval_ms",
+    "replace_after_s",
+    "max_fee_gwei",
+    "max_transaction_fee_gwei",
+    "min_tip_gwei",
+    "max_batch_gas",
+    "max_batch_items",
+    "request_timeout_s",
+    "log_format",
+];
+const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
+
+/// Takes values out of the source and notes what is wrong with them.
+pub(super) struct Reader {
+    source: Source,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    pub fn new(source: Source) -> Self {
+        Self { source, problems: Vec::new() }
+    }
+
+    /// The configuration, or everything that is wrong with it.
+    pub fn finish(mut self) -> Result<Config, Vec<Problem>> {
+        let config = self.config();
+        self.problems.extend(self.source.unknown(&KEYS));
+        if self.problems.is_empty() { Ok(config) } else { Err(self.problems) }
+    }
+
+    fn config(&mut self) -> Config {
+        let lane = self.lane();
+        Config {
+            data_dir: self.path("data_dir", "a folder").unwrap_or_else(|| PathBuf::from("preauthd-data")),
+            listen: self
+                .text("listen", "an IP address and a port, such as \"127.0.0.1:8080\"", |text| {
+                    text.parse().ok()
+                })
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            request_timeout: self
+                .whole("request_timeout_s", 1..=600)
+                .map_or(Duration::from_secs(30), Duration::from_secs),
+            log_format: self
+                .text("log_format", "\"pretty\" or \"json\"", |text| match text {
+                    "pretty" => Some(LogFormat::Pretty),
+                    "json" => Some(LogFormat::Json),
+                    _ => None,
+                })
+                .unwrap_or(LogFormat::Pretty),
+            rpc_url: self.secret("rpc_url", "the http:// or https:// URL of a node", |text| {
+                let url: reqwest::Url = text.parse().ok()?;
+                matches!(url.scheme(), "http" | "https").then(|| SecretString::from(text))
+            }),
+            chain_id: self.whole("chain_id", 1..=u64::MAX),
+            escrow: self.address("escrow"),
+            escrow_block: self.whole("escrow_block", 0..=u64::MAX),
+            operators: self.operators(),
+            lane,
+        }
+    }
+
+    fn lane(&mut self) -> LaneSettings {
+        let default = LaneSettings::default();
+        let reorg_depth = self.whole("reorg_depth", 1..=10_000).unwrap_or(default.reorg_depth);
+        let max_fee_cap = self.gwei("max_fee_gwei").unwrap_or(default.max_fee_cap);
+        let lane = LaneSettings {
+            confirmations: self.whole("confirmations", 1..=reorg_depth).unwrap_or(default.confirmations),
+            reorg_depth,
+            poll_interval: self
+                .whole("poll_interval_ms", 10..=60_000)
+                .map_or(default.poll_interval, Duration::from_millis),
+            replace_after: self
+                .whole("replace_after_s", 1..=3_600)
+                .map_or(default.replace_after, Duration::from_secs),
+            max_fee_cap,
+            min_tip: self.gwei("min_tip_gwei").unwrap_or(default.min_tip),
+            max_transaction_fee: self.gwei("max_transaction_fee_gwei").unwrap_or(default.max_transaction_fee),
+            max_batch_gas: self
+                .whole("max_batch_gas", 1_000_000..=TRANSACTION_GAS_CAP)
+                .unwrap_or(default.max_batch_gas),
+            max_batch_items: self
+                .whole("max_batch_items", 1..=1_000)
+                .and_then(|items| usize::try_from(items).ok())
+                .unwrap_or(default.max_batch_items),
+        };
+        if lane.min_tip > lane.max_fee_cap {
+            let message = "is above max_fee_gwei; expected no more than that".to_owned();
+            self.problems.push(Problem { key: "min_tip_gwei".to_owned(), place: None, message });
+        }
+        lane
+    }
+
+    fn operators(&mut self) -> Vec<(String, KeySource)> {
+        let expected = "a list of tables, each with keystore and password_env or password_file, or with env";
+        if let Some(entry) = self.source.take("operators") {
+            self.refuse("operators", &entry, expected, true);
+        }
+        let indexes = self.source.operator_indexes();
+        indexes.iter().filter_map(|index| self.operator(index)).collect()
+    }
+
+    fn operator(&mut self, index: &str) -> Option<(String, KeySource)> {
+        let [keystore, password_env, password_file, env] =
+            OPERATOR_KEYS.map(|field| (format!("operators.{index}.{field}"), field)).map(|(key, field)| {
+                let entry = self.source.take(&key)?;
+                let place = entry.place.clone();
+                let value = if field.ends_with("env") {
+                    self.check(
+                        &key,
+                        entry,
+                        "the name of an environment variable, not a secret itself",
+                        true,
+                        |e| e.text().filter(|name| is_variable_name(name)).map(str::to_owned),
+                    )
+                } else {
+                    self.check(&key, entry, "a file", true, |entry| {
+                        let path = entry.text().filter(|path| !path.is_empty())?;
+                        Some(entry.folder().join(path).to_string_lossy().into_owned())
+                    })
+                }?;
+                Some((place, value))
+            });
+        let name = format!("operators[{index}]");
+        let place = [&keystore, &env].into_iter().flatten().next().map(|(place, _)| place.clone());
+        let label = place.as_ref().map_or_else(|| name.clone(), |place| format!("{name} ({place})"));
+        let value = |field: Option<(Place, String)>| field.map(|(_, value)| value);
+        let source = match (value(keystore), value(password_env), value(password_file), value(env)) {
+            (None, None, None, Some(env)) => KeySource::Variable(env),
+            (Some(path), Some(variable), None, None) => {
+                KeySource::Keystore { path: path.into(), password: PasswordSource::Variable(variable) }
+            }
+            (Some(path), None, Some(file), None) => {
+                KeySource::Keystore { path: path.into(), password: PasswordSource::File(file.into()) }
+            }
+            _ => {
+                let message =
+                    "expected either env, or keystore together with one of password_env and password_file";
+                self.problems.push(Problem { key: name, place, message: message.to_owned() });
+                return None;
+            }
+        };
+        Some((label, source))
+    }
+
+    fn whole(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let entry = self.source.take(key)?;
+        let expected = match (range.start(), range.end()) {
+            (start, &u64::MAX) => format!("a whole number, at least {start}"),
+            (start, end) => format!("a whole number from {start} to {end}"),
+        };
+        self.check(key, entry, &expected, false, |entry| {
+            entry.number()?.parse().ok().filter(|number| range.contains(number))
+        })
+    }
+
+    fn gwei(&mut self, key: &str) -> Option<u128> {
+        let entry = self.source.take(key)?;
+        let expected = "a number of gwei with at most 9 decimals, such as 1.5";
+        self.check(key, entry, expected, false, |entry| {
+            let amount = TokenAmount::parse(entry.number()?).ok()?;
+            amount.in_base_units(GWEI_DECIMALS).ok().map(|wei| wei.get())
+        })
+    }
+
+    fn address(&mut self, key: &str) -> Option<Address> {
+        let entry = self.source.take(key)?;
+        let why = match entry.text().map(Account::parse) {
+            Some(Ok(account)) => return Some(account.address()),
+            Some(Err(error)) => format!("an address; it {error}"),
+            None => "an address in quotes".to_owned(),
+        };
+        self.refuse(key, &entry, &why, false);
+        None
+    }
+
+    fn path(&mut self, key: &str, expected: &str) -> Option<PathBuf> {
+        let entry = self.source.take(key)?;
+        self.check(key, entry, expected, false, |entry| {
+            entry.text().filter(|path| !path.is_empty()).map(|path| entry.folder().join(path))
+        })
+    }
+
+    fn text<T>(&mut self, key: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let entry = self.source.take(key)?;
+        self.check(key, entry, expected, false, |entry| entry.text().and_then(read))
+    }
+
+    fn secret<T>(&mut self, key: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let entry = self.source.take(key)?;
+        self.check(key, entry, expected, true, |entry| entry.text().and_then(read))
+    }
+
+    fn check<T>(
+        &mut self,
+        key: &str,
+        entry: Entry,
+        expected: &str,
+        is_secret: bool,
+        read: impl FnOnce(&Entry) -> Option<T>,
+    ) -> Option<T> {
+        let value = read(&entry);
+        if value.is_none() {
+            self.refuse(key, &entry, expected, is_secret);
+        }
+        value
+    }
+
+    fn refuse(&mut self, key: &str, entry: &Entry, expected: &str, is_secret: bool) {
+        let message = if is_secret {
+            format!("expected {expected}")
+        } else {
+            format!("expected {expected}; found {}", entry.shown())
+        };
+        self.problems.push(Problem { key: shown_key(key), place: Some(entry.place.clone()), message });
+    }
+}
+
+/// Whether a text can name a variable, and is not a key that was written where its variable's name belongs.
+fn is_variable_name(text: &str) -> bool {
+    let is_key = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    !is_key
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
+}

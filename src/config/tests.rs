@@ -1,0 +1,200 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Config, KeySource, LogFormat};
+
+const GOOD: &str = r#"
+data_dir = "data"
+rpc_url = "https://node.example/secret-token"
+chain_id = 1
+escrow = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+escrow_block = 20_000_000
+confirmations = 3
+poll_interval_ms = 250
+max_fee_gwei = 12.5
+min_tip_gwei = 1
+log_format = "json"
+
+[[operators]]
+keystore = "keys/one.json"
+password_env = "ONE_PASSWORD"
+
+[[operators]]
+env = "PREAUTHD_SECOND_KEY"
+"#;
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::read(Some((Path::new("/etc/preauthd.toml"), text)), variables).map_err(|error| error.to_string())
+}
+
+fn refusal(text: &str, variables: &[(&str, &str)]) -> String {
+    read(text, variables).unwrap_err()
+}
+
+#[test]
+fn a_good_file_is_taken_as_written() {
+    let config = read(GOOD, &[]).unwrap();
+    assert_eq!(config.data_dir, Path::new("/etc/data"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.chain_id, Some(1));
+    assert_eq!(config.escrow_block, Some(20_000_000));
+    assert_eq!(config.lane.confirmations, 3);
+    assert_eq!(config.lane.poll_interval, Duration::from_millis(250));
+    assert_eq!(config.lane.max_fee_cap, 12_500_000_000);
+    assert_eq!(config.lane.min_tip, 1_000_000_000);
+    assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.operators.len(), 2);
+    assert!(matches!(&config.operators[0].1,
+        KeySource::Keystore { path, .. } if path == Path::new("/etc/keys/one.json")));
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration_of_defaults() {
+    let config = Config::read(None, []).unwrap();
+    assert_eq!(config.data_dir, Path::new("preauthd-data"));
+    assert_eq!(config.rpc_url.is_some(), config.escrow.is_some());
+    let error = config.open_operators().unwrap_err().to_string();
+    assert!(error.contains("operators: is missing"), "{error}");
+}
+
+#[test]
+fn the_environment_is_laid_over_the_file() {
+    let config = read(
+        GOOD,
+        &[
+            ("PREAUTHD_LISTEN", "0.0.0.0:9000"),
+            ("PREAUTHD_CONFIRMATIONS", "12"),
+            ("PREAUTHD_MIN_TIP_GWEI", "0.1"),
+            ("PREAUTHD_OPERATORS__0__ENV", "OTHER_KEY"),
+            ("PREAUTHD_DATA_DIR", "here"),
+            ("PREAUTHD_SECOND_KEY", "not configuration"),
+            ("PATH", "/bin"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.listen.to_string(), "0.0.0.0:9000");
+    assert_eq!(config.lane.confirmations, 12);
+    assert_eq!(config.lane.min_tip, 100_000_000);
+    assert_eq!(config.data_dir, Path::new("here"));
+    assert_eq!(config.operators.len(), 1);
+}
+
+#[test]
+fn each_refusal_names_key_place_and_expectation() {
+    let cases: [(&str, &[&str]); 17] = [
+        (
+            "listen = \"localhost\"",
+            &["listen (/etc/preauthd.toml, line 1)", "127.0.0.1:8080", "\"localhost\""],
+        ),
+        ("\n\nlisten = 8080", &["listen (/etc/preauthd.toml, line 3)", "found 8080"]),
+        ("rpc_url = \"ws://secret.example\"", &["rpc_url", "line 1", "http://"]),
+        ("chain_id = 0", &["chain_id", "at least 1", "found 0"]),
+        ("chain_id = -1", &["chain_id", "found -1"]),
+        ("chain_id = 1.5", &["chain_id", "whole number"]),
+        ("chain_id = \"1\"", &["chain_id", "found \"1\""]),
+        ("escrow = \"0x12\"", &["escrow", "40 hexadecimal digits"]),
+        ("escrow = \"0xF39fd6e51aad88F6F4ce6aB8827279cffFb92266\"", &["escrow", "checksum"]),
+        ("confirmations = 65", &["confirmations", "from 1 to 64"]),
+        ("max_batch_gas = 20_000_000", &["max_batch_gas", "16777216"]),
+        ("max_fee_gwei = -1", &["max_fee_gwei", "gwei"]),
+        ("max_fee_gwei = 1\nmin_tip_gwei = 2", &["min_tip_gwei", "above max_fee_gwei"]),
+        ("log_format = \"xml\"", &["log_format", "\"pretty\" or \"json\""]),
+        ("log_format = true", &["log_format", "found a boolean"]),
+        ("listn = \"x\"", &["listn (/etc/preauthd.toml, line 1)", "unknown key", "did you mean listen?"]),
+        ("a = = b", &["line 1", "is not TOML"]),
+    ];
+    for (text, expected) in cases {
+        let error = refusal(text, &[]);
+        for part in expected {
+            assert!(error.contains(part), "{text}: {part:?} is not in {error}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_the_environment_names_the_variable() {
+    let error = refusal("", &[("PREAUTHD_REORG_DEPTH", "deep"), ("PREAUTHD_LISTN", "1")]);
+    assert!(error.contains("reorg_depth (environment variable PREAUTHD_REORG_DEPTH)"), "{error}");
+    assert!(error.contains("PREAUTHD_LISTN") && error.contains("did you mean PREAUTHD_LISTEN?"), "{error}");
+}
+
+#[test]
+fn all_problems_are_named_at_once() {
+    let error = refusal("listen = 1\nchain_id = 0\ncolour = \"red\"", &[]);
+    assert_eq!(error.lines().count(), 4, "{error}");
+}
+
+#[test]
+fn an_operator_is_either_a_keystore_with_a_password_or_a_variable() {
+    for text in [
+        "[[operators]]\nkeystore = \"a.json\"",
+        "[[operators]]\npassword_env = \"A\"",
+        "[[operators]]\nkeystore = \"a.json\"\npassword_env = \"A\"\npassword_file = \"b\"",
+        "[[operators]]\nkeystore = \"a.json\"\nenv = \"A\"",
+        "operators = [{ keystore = \"a.json\" }]",
+    ] {
+        let error = refusal(text, &[]);
+        assert!(error.contains("operators[0]") && error.contains("expected either env"), "{text}: {error}");
+    }
+    let error = refusal("operators = \"a.json\"", &[]);
+    assert!(error.contains("operators (") && error.contains("a list of tables"), "{error}");
+    let error = refusal("[[operators]]\nenv = \"A\"\ncolour = \"red\"", &[]);
+    assert!(error.contains("operators[0].colour (/etc/preauthd.toml, line 3): unknown key"), "{error}");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+    for key in [KEY.to_owned(), format!("0x{KEY}")] {
+        let error = refusal(&format!("[[operators]]\nenv = \"{key}\""), &[]);
+        assert!(error.contains("the name of an environment variable") && !error.contains(KEY), "{error}");
+    }
+    let error = refusal("rpc_url = \"ftp://secret-token\"", &[]);
+    assert!(!error.contains("secret-token"), "{error}");
+    let config = read(GOOD, &[]).unwrap();
+    assert!(!format!("{config:?}").contains("secret-token"));
+}
+
+#[test]
+fn a_missing_or_wrong_key_is_refused_without_showing_it() {
+    let config = read("[[operators]]\nenv = \"PREAUTHD_NO_SUCH_KEY\"", &[]).unwrap();
+    let error = config.open_operators().unwrap_err().to_string();
+    assert!(error.contains("operators[0] (/etc/preauthd.toml, line 2)"), "{error}");
+    assert!(error.contains("PREAUTHD_NO_SUCH_KEY is not set"), "{error}");
+}
+
+#[test]
+fn a_keystore_opens_with_its_password_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = [7u8; 32];
+    let (signer, name) = alloy::signers::local::PrivateKeySigner::encrypt_keystore(
+        folder.path(),
+        &mut alloy::signers::k256::elliptic_curve::rand_core::OsRng,
+        key,
+        "correct horse",
+        None,
+    )
+    .unwrap();
+    let written = |password: &str| {
+        std::fs::write(folder.path().join("password"), password).unwrap();
+        let text = format!("[[operators]]\nkeystore = \"{name}\"\npassword_file = \"password\"");
+        Config::read(Some((&folder.path().join("preauthd.toml"), &text)), []).unwrap().open_operators()
+    };
+    assert_eq!(written("correct horse\n").unwrap()[0].address(), signer.address());
+    let error = written("battery staple").unwrap_err().to_string();
+    assert!(error.contains("cannot open keystore") && !error.contains("battery"), "{error}");
+}
+
+#[test]
+fn the_example_is_a_good_configuration() {
+    let text = include_str!("../../preauthd.example.toml");
+    let config = Config::read(Some((Path::new("preauthd.toml"), text)), []).unwrap();
+    assert_eq!(config.operators.len(), 1);
+    // What stands there as a comment are the defaults, and is right as well.
+    let all: String =
+        text.lines().map(|line| line.strip_prefix("#= ").unwrap_or(line).to_owned() + "\n").collect();
+    let all = Config::read(Some((Path::new("preauthd.toml"), &all)), []).unwrap();
+    assert_eq!(format!("{:?}", all.lane), format!("{:?}", Config::read(None, []).unwrap().lane));
+    assert_eq!(all.request_timeout, config.request_timeout);
+}
