@@ -1,0 +1,27 @@
+//! The real daemon against a real anvil: every story starts the binary, speaks to it over HTTP as a merchant would, and
+//! then looks at the chain with eyes of its own. What the daemon says counts only when the chain agrees.
+
+// A story that cannot go on has failed: that is what a panic is for here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod harness;
+
+mod access;
+mod bad_input;
+mod consent;
+mod crash;
+mod expiry;
+mod house;
+mod lifecycle;
+mod listing;
+mod operator;
+mod others;
+mod pending;
+mod races;
+mod refusals;
+mod reorg;
+mod schedule;
+mod settlement_refusals;
+mod stuck;
+mod tips;
+mod wallets;

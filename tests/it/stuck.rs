@@ -1,0 +1,73 @@
+//! Transactions that do not get mined by themselves.
+
+use crate::harness::world::invoice;
+use crate::harness::{Plan, World, until};
+use alloy::providers::Provider;
+use rustix::process::Signal;
+
+#[tokio::test]
+async fn a_transaction_that_the_node_forgot_is_sent_again() {
+    let world = World::start(Plan::on_node("0.2")).await;
+    let sale = world.sale().await;
+    let name = invoice("INV");
+    world.chain.hold_still().await;
+    world.create(&name, &sale).amount("10").respond_async().send().await.is(202);
+    world.chain.until_waiting(1).await;
+    world.chain.forget_all().await;
+    world.chain.mine_every(1).await;
+    world.becomes(&name, "AUTHORIZED").await;
+    assert_eq!(world.effects(&name).await.locked, 1);
+    world.assert_paid(&sale, "0", "10").await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_became_too_cheap_is_replaced() {
+    let world = World::start(Plan::on_node("0.2")).await;
+    let sale = world.sale().await;
+    let name = invoice("INV");
+    world.chain.hold_still().await;
+    world.create(&name, &sale).amount("10").respond_async().send().await.is(202);
+    let first = world.chain.until_waiting(1).await;
+    let first =
+        world.chain.provider.get_transaction_by_hash(first[0]).await.expect("a node").expect("a transaction");
+    let offered = alloy::consensus::Transaction::max_fee_per_gas(&first);
+    world.chain.spike_base_fee(offered * 3).await;
+    world.chain.mine_every(1).await;
+
+    let locked = world.becomes(&name, "AUTHORIZED").await;
+    let hash = locked.text("lockTransactionHash").parse().expect("a hash");
+    let landed =
+        world.chain.provider.get_transaction_by_hash(hash).await.expect("a node").expect("a transaction");
+    use alloy::consensus::Transaction as _;
+    assert_eq!(landed.nonce(), first.nonce(), "a replacement keeps the nonce");
+    if hash != *first.inner.tx_hash() {
+        assert!(landed.max_fee_per_gas() * 8 >= offered * 9, "a replacement offers an eighth more at least");
+    }
+    assert_eq!(world.effects(&name).await.locked, 1);
+    world.assert_paid(&sale, "0", "10").await;
+}
+
+#[tokio::test]
+async fn a_node_that_falls_silent_in_the_middle_costs_time_and_nothing_else() {
+    let world = World::start(Plan::on_node("1")).await;
+    let sale = world.sale().await;
+    let names: Vec<String> = (0..20).map(|_| invoice("INV")).collect();
+    for name in &names {
+        world.create(name, &sale).amount("1").respond_async().send().await.is(202);
+    }
+    let node = world.house.node.as_ref().expect("a node of our own");
+    node.process.signal(Signal::STOP);
+    until("the daemon notices", || async {
+        (world.api.get("/health/ready").await.status == 503).then_some(())
+    })
+    .await;
+    for name in &names {
+        assert_eq!(world.api.preauth(name).await.status, 200, "reading needs no node");
+    }
+    node.process.signal(Signal::CONT);
+    for name in &names {
+        world.becomes(name, "AUTHORIZED").await;
+        assert_eq!(world.effects(name).await.locked, 1);
+    }
+    world.assert_paid(&sale, "0", "20").await;
+}
