@@ -287,7 +287,8 @@ async fn refuse(
         return Ok(());
     }
     let preauth = preauths::by_key(tx, operation.preauth).await?;
-    if !preauth.admits(operation.kind) {
+    // An expiry that came too early is begun again by the sweep when its time has come.
+    if !preauth.admits(operation.kind) || *failure == CallFailure::NotExpired {
         return operations::set_state(tx, operation.id, OperationState::Superseded, None, now).await;
     }
     let may_lag = operation.kind == OperationKind::Authorize

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use desk::Desk;
 pub use gas::{call_gas, transaction_gas};
 pub use observer::{Observer, ObserverError};
-pub use signals::Signals;
+pub use signals::{Signals, Watch};
 pub use standing::Standing;
 pub use worker::Lane;
 

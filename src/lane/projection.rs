@@ -269,7 +269,8 @@ async fn apply_failed_call(
     fail_mined(connection, changes, preauth, &operation, failure, position, now, changed).await
 }
 
-/// An operation was mined in our own transaction and failed.
+/// An operation was mined in our own transaction and failed. An expiry that came too early is begun again by the sweep
+/// when its time has come.
 #[allow(clippy::too_many_arguments)]
 async fn fail_mined(
     connection: &mut Connection,
@@ -285,7 +286,7 @@ async fn fail_mined(
         OperationKind::Authorize => OutcomeKind::LockFailed,
         _ => OutcomeKind::CallFailed,
     };
-    if !preauth.admits(operation.kind) {
+    if !preauth.admits(operation.kind) || *failure == CallFailure::NotExpired {
         operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await
     } else if is_final(operation.kind, failure) {
         outcomes::insert(connection, preauth.key, outcome, position).await?;
