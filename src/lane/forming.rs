@@ -7,9 +7,9 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::desk::{Capacity, escrow_call};
+use super::endings::{fail, is_final};
 use super::fees::Fees;
 use super::flight::Flight;
-use super::projection::{fail, is_final};
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
 use super::{backoff, gas};
 use crate::chain::{DryRun, EscrowCall, TransactionPlan, sign, wall_now};

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod desk;
+mod endings;
 mod fees;
 mod flight;
 mod forming;
