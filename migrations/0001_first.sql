@@ -126,7 +126,6 @@ CREATE TABLE operations (
 );
 CREATE UNIQUE INDEX operations_one_open ON operations (preauth) WHERE state IN ('due', 'batched');
 CREATE INDEX operations_due ON operations (kind, deadline, id) WHERE state = 'due';
-CREATE INDEX operations_due_by_age ON operations (id) WHERE state = 'due';
 CREATE INDEX operations_open ON operations (kind) WHERE state IN ('due', 'batched');
 CREATE INDEX operations_of_preauth ON operations (preauth, id);
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
+use super::BlockHeader;
 use crate::model::{ChainTime, Millis};
 
 /// How long a chain may show no block before the wall clock carries its time on.
@@ -25,6 +26,8 @@ pub fn wall_now() -> Millis {
 struct Reading {
     block: u64,
     timestamp: ChainTime,
+    /// Gas a block holds; the largest number until a block was seen.
+    gas_limit: u64,
     seen: Instant,
 }
 
@@ -39,14 +42,30 @@ impl ChainClock {
     #[must_use]
     #[allow(clippy::disallowed_methods)]
     pub fn starting_at(block: u64, timestamp: ChainTime) -> Self {
-        let (reading, _) = watch::channel(Reading { block, timestamp, seen: Instant::now() });
+        let (reading, _) =
+            watch::channel(Reading { block, timestamp, gas_limit: u64::MAX, seen: Instant::now() });
         Self { reading: Arc::new(reading) }
     }
 
     /// Tells of the newest block that was taken in.
     #[allow(clippy::disallowed_methods)]
-    pub fn advance(&self, block: u64, timestamp: ChainTime) {
-        self.reading.send_replace(Reading { block, timestamp, seen: Instant::now() });
+    pub fn advance(&self, block: &BlockHeader) {
+        let BlockHeader { number, timestamp, gas_limit, .. } = *block;
+        self.reading.send_replace(Reading { block: number, timestamp, gas_limit, seen: Instant::now() });
+    }
+
+    /// Tells that the chain went back to an older block.
+    #[allow(clippy::disallowed_methods)]
+    pub fn go_back(&self, block: u64, timestamp: ChainTime) {
+        self.reading.send_modify(|reading| {
+            *reading = Reading { block, timestamp, seen: Instant::now(), ..*reading };
+        });
+    }
+
+    /// Gas a block holds, by the newest one.
+    #[must_use]
+    pub fn block_gas_limit(&self) -> u64 {
+        self.reading.borrow().gas_limit
     }
 
     /// At start: the newest block may be old. Counts the time since it, by the wall clock, as having been waited.

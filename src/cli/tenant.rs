@@ -39,7 +39,7 @@ pub(super) enum Tenant {
         name: String,
         #[command(flatten)]
         settings: Settings,
-        /// A disabled tenant gets 403 for everything; its open holds still expire
+        /// A disabled tenant begins nothing new (403); what is open still settles, cancels and expires
         #[arg(long, value_name = "BOOL")]
         disabled: Option<bool>,
     },

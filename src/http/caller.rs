@@ -26,6 +26,9 @@ pub struct Reader(pub Caller);
 /// A caller whose key may change things.
 pub struct Writer(pub Caller);
 
+/// A caller whose key may begin new things: a disabled tenant settles and cancels what is open, and begins nothing.
+pub struct Opener(pub Caller);
+
 impl Caller {
     /// Whether the key has a scope. None implies another.
     #[must_use]
@@ -51,9 +54,6 @@ impl FromRequestParts<HttpState> for Caller {
             .find(|(hash, ..)| presented.matches(hash))
             .ok_or_else(ApiError::unauthenticated)?;
         tracing::Span::current().record("tenant", tracing::field::display(tenant.id));
-        if tenant.disabled {
-            return Err(ApiError::forbidden("tenant_disabled"));
-        }
         Ok(Self { tenant, scopes })
     }
 }
@@ -71,6 +71,15 @@ impl FromRequestParts<HttpState> for Writer {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
         Caller::from_request_parts(parts, state).await?.demand(Scope::Write).map(Self)
+    }
+}
+
+impl FromRequestParts<HttpState> for Opener {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
+        let Writer(caller) = Writer::from_request_parts(parts, state).await?;
+        if caller.tenant.disabled { Err(ApiError::forbidden("tenant_disabled")) } else { Ok(Self(caller)) }
     }
 }
 

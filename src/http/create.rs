@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::HttpState;
-use super::caller::Writer;
+use super::caller::Opener;
 use super::error::ApiError;
 use super::invoice_path::path_of;
 use super::json::{JsonBody, Object};
@@ -148,7 +148,7 @@ impl CreateRequest {
     ),
 )]
 pub async fn create(
-    Writer(caller): Writer,
+    Opener(caller): Opener,
     State(state): State<HttpState>,
     patience: Patience,
     JsonBody(request): JsonBody<CreateRequest>,

@@ -125,6 +125,7 @@ pub async fn advance(
 
 #[cfg(test)]
 mod tests {
+    use crate::chain::BlockHeader;
     use serde_json::json;
 
     use crate::http::testing::House;
@@ -149,7 +150,14 @@ mod tests {
         let asked = tokio::spawn(house.post("/dev/advance", body).header("x-api-key", &key).send());
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         assert!(!asked.is_finished(), "it was answered before the block was taken in");
-        house.state.clock.advance(42, ChainTime(1_774_872_000));
+        let block = BlockHeader {
+            number: 42,
+            hash: Default::default(),
+            parent: Default::default(),
+            timestamp: ChainTime(1_774_872_000),
+            gas_limit: 30_000_000,
+        };
+        house.state.clock.advance(&block);
         let answer = asked.await.unwrap();
         assert_eq!(answer.body, json!({"block": 42, "timestamp": "2026-03-30T12:00:00.000Z"}));
     }

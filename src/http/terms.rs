@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::HttpState;
-use super::caller::Writer;
+use super::caller::Opener;
 use super::create::CreateRequest;
 use super::error::ApiError;
 use super::json::JsonBody;
@@ -89,7 +89,7 @@ impl OfferedTermsView {
     ),
 )]
 pub async fn offer_terms(
-    Writer(caller): Writer,
+    Opener(caller): Opener,
     State(state): State<HttpState>,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Json<OfferedTermsView>, ApiError> {

@@ -1,18 +1,21 @@
 //! Where the lanes pick up their work, so that no two of them take the same operation.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use alloy::primitives::Address;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::gas;
 use crate::chain::EscrowCall;
-use crate::model::{KindCounts, Millis, OperationId, OperationKind, share_batch};
+use crate::model::{ChainTime, KindCounts, Millis, OperationId, OperationKind, share_batch};
 use crate::store::operations::{self, DueOperation};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, instance};
 
-/// Every so many picks the escrow of the oldest operation is served, so that an old escrow is emptied beside a busy one.
-const PICKS_BY_AGE: u64 = 4;
+/// Every so many picks it is the next escrow's turn, whatever is more urgent elsewhere: an old escrow is emptied beside a
+/// busy one.
+const PICKS_PER_TURN: usize = 4;
 
 /// Hands out due operations. Clones share it.
 #[derive(Clone)]
@@ -24,14 +27,16 @@ pub struct Desk {
 #[derive(Default)]
 struct Book {
     taken: HashSet<OperationId>,
-    picks: u64,
+    picks: usize,
 }
 
 /// What a lane can carry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Capacity {
+pub(super) struct Capacity<'a> {
     pub items: usize,
     pub gas: u64,
+    /// Escrows of which its key is no operator. Expiries are open to anyone.
+    pub barred: &'a HashMap<Address, Instant>,
 }
 
 impl Desk {
@@ -44,43 +49,50 @@ impl Desk {
     /// the other lanes until [`Self::put_back`].
     pub(super) async fn pick(
         &self,
-        capacity: Capacity,
+        capacity: Capacity<'_>,
         now: Millis,
     ) -> Result<Vec<DueOperation>, StoreError> {
         let mut book = self.book.lock().await;
         book.picks = book.picks.wrapping_add(1);
-        let waiting = self.waiting(&book, capacity.items, now).await?;
+        let waiting = self.waiting(&book, &capacity, now).await?;
         let picked = share_out(waiting, capacity);
         book.taken.extend(picked.iter().map(|operation| operation.id));
         Ok(picked)
     }
 
-    /// What waits for one escrow, by kind, in the order in which kinds are served.
+    /// What waits for one escrow (a transaction goes to one), by kind, in the order in which kinds are served.
     async fn waiting(
         &self,
         book: &Book,
-        items: usize,
+        capacity: &Capacity<'_>,
         now: Millis,
     ) -> Result<Vec<Vec<DueOperation>>, StoreError> {
-        let limit = u32::try_from(items + book.taken.len()).unwrap_or(u32::MAX);
+        let limit = u32::try_from(capacity.items + book.taken.len()).unwrap_or(u32::MAX);
         let mut reader = self.store.read().await?;
-        let by_age = if book.picks.is_multiple_of(PICKS_BY_AGE) {
-            operations::escrow_of_oldest_due(&mut reader, now).await?
+        let mut by_escrow = Vec::new();
+        for (escrow, _) in instance::escrows(&mut reader).await? {
+            let mut waiting: Vec<Vec<DueOperation>> = Vec::with_capacity(OperationKind::ALL.len());
+            for kind in OperationKind::ALL {
+                if kind != OperationKind::Expire && capacity.barred.contains_key(&escrow) {
+                    waiting.push(Vec::new());
+                    continue;
+                }
+                let mut due = operations::due(&mut reader, kind, escrow, now, limit).await?;
+                due.retain(|operation| !book.taken.contains(&operation.id));
+                waiting.push(due);
+            }
+            if let Some(urgency) = urgency(&waiting) {
+                by_escrow.push((urgency, waiting));
+            }
+        }
+        let count = by_escrow.len().max(1);
+        let turn = if book.picks.is_multiple_of(PICKS_PER_TURN) {
+            (book.picks / PICKS_PER_TURN) % count
         } else {
-            None
+            by_escrow.sort_by_key(|(urgency, _)| *urgency);
+            0
         };
-        let mut waiting: Vec<Vec<DueOperation>> = Vec::with_capacity(OperationKind::ALL.len());
-        for kind in OperationKind::ALL {
-            let mut due = operations::due(&mut reader, kind, by_age, now, limit).await?;
-            due.retain(|operation| !book.taken.contains(&operation.id));
-            waiting.push(due);
-        }
-        // A transaction goes to one escrow: that of the most urgent operation.
-        let escrow = waiting.iter().flatten().next().map(|operation| operation.escrow);
-        for due in &mut waiting {
-            due.retain(|operation| Some(operation.escrow) == escrow);
-        }
-        Ok(waiting)
+        Ok(by_escrow.into_iter().nth(turn).map(|(_, waiting)| waiting).unwrap_or_default())
     }
 
     /// Ends the reservation: what is still due can be picked again.
@@ -92,9 +104,14 @@ impl Desk {
     }
 }
 
+/// Kind, then deadline of what should be served first. `None`: nothing waits.
+fn urgency(waiting: &[Vec<DueOperation>]) -> Option<(OperationKind, ChainTime)> {
+    waiting.iter().flatten().next().map(|operation| (operation.kind, operation.terms.expires_at))
+}
+
 /// Shares a transaction among the kinds. How many operations fit depends on which they are, so the shares are drawn again
 /// until all of them fit.
-fn share_out(waiting: Vec<Vec<DueOperation>>, capacity: Capacity) -> Vec<DueOperation> {
+fn share_out(waiting: Vec<Vec<DueOperation>>, capacity: Capacity<'_>) -> Vec<DueOperation> {
     let mut counts = KindCounts::default();
     for (kind, due) in OperationKind::ALL.into_iter().zip(&waiting) {
         *counts.get_mut(kind) = due.len();
@@ -129,8 +146,8 @@ pub(super) fn escrow_call(operation: &DueOperation) -> EscrowCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BaseUnits, ChainTime, PreauthKey, Terms};
-    use alloy::primitives::{Address, B256, Bytes};
+    use crate::model::{BaseUnits, PreauthKey, Terms};
+    use alloy::primitives::{B256, Bytes};
     use proptest::prelude::*;
 
     fn due(kind: OperationKind, count: usize) -> Vec<DueOperation> {
@@ -162,7 +179,7 @@ mod tests {
         ) {
             let waiting: Vec<_> = OperationKind::ALL.into_iter().zip([settle, authorize, cancel, expire])
                 .map(|(kind, count)| due(kind, count)).collect();
-            let picked = share_out(waiting, Capacity { items: 240, gas: 16_777_216 });
+            let picked = share_out(waiting, Capacity { items: 240, gas: 16_777_216, barred: &HashMap::new() });
             let calls: Vec<_> = picked.iter().map(escrow_call).collect();
             prop_assert!(gas::transaction_gas(&calls).0 <= 16_777_216);
             for (kind, waits) in OperationKind::ALL.into_iter().zip([settle, authorize, cancel, expire]) {
@@ -175,6 +192,6 @@ mod tests {
     #[test]
     fn where_not_even_one_fits_nothing_is_picked() {
         let waiting = vec![due(OperationKind::Settle, 3)];
-        assert!(share_out(waiting, Capacity { items: 240, gas: 30_000 }).is_empty());
+        assert!(share_out(waiting, Capacity { items: 240, gas: 30_000, barred: &HashMap::new() }).is_empty());
     }
 }

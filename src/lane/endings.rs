@@ -10,7 +10,14 @@ use crate::store::{Connection, StoreError, batches, blocks, operations, preauths
 
 /// Whether a failure ends an operation. An expiry is never given up: it is the payer's money.
 pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
-    kind != OperationKind::Expire && failure.disposition() == Disposition::Fail
+    // Only an expiry can be too early by the contract; a token that says so of another call has its own reasons.
+    let fails = failure.disposition() == Disposition::Fail || *failure == CallFailure::NotExpired;
+    kind != OperationKind::Expire && fails
+}
+
+/// An expiry that came too early is given up: the sweep begins it again when its time has come.
+pub(super) fn is_too_early(kind: OperationKind, failure: &CallFailure) -> bool {
+    kind == OperationKind::Expire && *failure == CallFailure::NotExpired
 }
 
 /// Ends an operation as failed, and with it, where it was the lock, its preauth.
@@ -82,20 +89,12 @@ pub(super) async fn resume_parked(
     let Some(parked) = operations::parked_of(connection, preauth.key).await?.into_iter().next() else {
         return Ok(());
     };
-    let state =
-        if in_flight(connection, &parked).await? { OperationState::Batched } else { OperationState::Due };
+    let state = if batches::is_in_flight(connection, &parked).await? {
+        OperationState::Batched
+    } else {
+        OperationState::Due
+    };
     operations::set_state(connection, parked.id, state, parked.failure.as_ref(), now).await
-}
-
-/// Whether signed bytes that hold the operation can still be mined.
-pub(super) async fn in_flight(
-    connection: &mut Connection,
-    operation: &Operation,
-) -> Result<bool, StoreError> {
-    match operation.batch {
-        Some(batch) => batches::is_open(connection, batch).await,
-        None => Ok(false),
-    }
 }
 
 /// A transaction that is not ours took a batch's nonce, as the chain up to block `tip` shows: its operations are due

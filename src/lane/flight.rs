@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alloy::primitives::U256;
 use futures::FutureExt;
 use tokio::time::Instant;
 
@@ -19,6 +20,8 @@ const REBROADCAST: Duration = Duration::from_secs(5);
 /// A settlement this near its deadline, in seconds, does not wait as long for a replacement.
 const NEAR_DEADLINE_SECONDS: u64 = 120;
 
+/// Said while a transaction waits for fees to fall.
+const CAPPED: &str = "higher fees are beyond the cap or the balance: waiting for lower ones";
 /// What a batch found after a restart is taken to carry.
 const UNKNOWN_ITEMS: usize = 2;
 
@@ -30,12 +33,14 @@ pub(super) struct Flight {
     attempt_since: Instant,
     last_sent: Option<Instant>,
     accepted: bool,
+    /// Higher fees are not allowed or cannot be paid for: said until it is mined.
+    capped: bool,
 }
 
 impl Flight {
     #[allow(clippy::disallowed_methods)]
     pub(super) fn new(items: usize) -> Self {
-        Self { items, attempt_since: Instant::now(), last_sent: None, accepted: false }
+        Self { items, attempt_since: Instant::now(), last_sent: None, accepted: false, capped: false }
     }
 }
 
@@ -107,14 +112,20 @@ impl Lane {
 
     /// Signs the same batch at its nonce with higher fees, writes it down, and sends it.
     async fn replace(&mut self, batch: &OpenBatch, newest: &Attempt) -> Result<(), LaneError> {
-        let quote = self.chain.fee_quote().await?;
+        let (quote, balance) =
+            tokio::join!(self.chain.fee_quote(), self.chain.native_balance(self.operator()));
+        let (quote, balance) = (quote?, balance?);
         let old = Fees { max_fee: newest.max_fee, max_priority_fee: newest.max_priority_fee };
         let relayable = |fees: &Fees| {
-            fees.max_fee.saturating_mul(batch.gas_limit.into()) <= self.settings.max_transaction_fee
+            let cost = fees.max_fee.saturating_mul(batch.gas_limit.into());
+            cost <= self.settings.max_transaction_fee && U256::from(cost) <= balance
         };
         let Some(fees) = old.replacing(quote, &self.settings).filter(relayable) else {
             self.broadcast(batch.id, newest).await;
-            self.standing.report(&self.part, Some("the fee cap is reached: waiting for lower fees".into()));
+            self.standing.report(&self.part, Some(CAPPED.to_owned()));
+            if let Some(flight) = self.flights.get_mut(&batch.id) {
+                flight.capped = true;
+            }
             self.restart_patience(batch.id);
             return Ok(());
         };
@@ -172,6 +183,7 @@ impl Lane {
             flight.accepted = advice == SendAdvice::Accepted;
         }
         match advice {
+            SendAdvice::Accepted if self.flights.get(&batch).is_some_and(|flight| flight.capped) => {}
             SendAdvice::Accepted => self.standing.report(&self.part, None),
             SendAdvice::NonceUsed => {
                 tracing::debug!(transaction = %attempt.hash, "the nonce is used already")

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use alloy::primitives::U256;
+use alloy::primitives::{Address, U256};
 use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::desk::{Capacity, escrow_call};
-use super::endings::{fail, is_final};
+use super::endings::{fail, is_final, is_too_early};
 use super::fees::Fees;
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
@@ -24,29 +24,32 @@ use crate::store::{Connection, StoreError, batches, operations, preauths};
 /// How long to wait for a node that lags behind what was mined.
 const LAGGING: Duration = Duration::from_millis(250);
 /// Any operation alone needs less.
-const LEAST_GAS: u64 = 400_000;
+const LEAST_GAS: u64 = 450_000;
 /// How often a lane that cannot pay for gas looks at its account.
 const POOR_PAUSE: Duration = Duration::from_secs(2);
-/// How long a lane whose key is no operator leaves the work to the others.
-const REVOKED_PAUSE: Duration = Duration::from_secs(5);
+/// How long a lane leaves an escrow's work to the others after its key was found to be no operator of it.
+const BAR: Duration = Duration::from_secs(5);
 /// An authorization fails in a dry run for good only from this try on: the node that is asked may lag behind the one
 /// that was asked when the creation was checked.
 const LOCK_TRIES: u32 = 2;
 
 impl Lane {
     pub(super) async fn form_batch(&mut self) -> Result<Next, LaneError> {
-        if self.idle_until.is_some_and(|until| until.elapsed().is_zero()) {
-            return Ok(Next::Block(REVOKED_PAUSE));
-        }
+        self.barred.retain(|_, until| until.elapsed().is_zero());
         let now = wall_now();
-        let gas = self.settings.max_batch_gas.min(self.affordable_gas);
-        let picked = self.desk.pick(Capacity { items: self.max_items, gas }, now).await?;
+        let gas = self.settings.max_batch_gas.min(self.affordable_gas).min(self.clock.block_gas_limit());
+        let capacity = Capacity { items: self.max_items, gas, barred: &self.barred };
+        let picked = self.desk.pick(capacity, now).await?;
         if picked.is_empty() {
             return self.wait_for_work(now).await;
         }
         let ids: Vec<OperationId> = picked.iter().map(|operation| operation.id).collect();
         let formed = self.form_from(picked).await;
         self.desk.put_back(ids).await;
+        if !self.barred.is_empty() {
+            // What this key may not do is for the other lanes.
+            self.signals.work_arrived();
+        }
         formed
     }
 
@@ -55,7 +58,9 @@ impl Lane {
             // Nothing can be picked, so that there is no other occasion to see that the account was filled again.
             return self.look_at_account().await;
         }
-        self.standing.report(&self.part, None);
+        if self.barred.is_empty() {
+            self.standing.report(&self.part, None);
+        }
         let mut reader = self.store.read().await?;
         let deferred = operations::next_deferred(&mut reader, now).await?;
         let until = deferred.map(|at| Duration::from_millis(at.0.saturating_sub(now.0).unsigned_abs()));
@@ -95,7 +100,8 @@ impl Lane {
         }
         let fit = match dry_run? {
             DryRun::Answers(answers) if answers.contains(&Err(CallFailure::NotOperator)) => {
-                return Ok(self.step_aside());
+                let (picked, answers) = self.without_rights(escrow, picked, answers).await?;
+                self.sort_out(picked, answers).await?
             }
             DryRun::Answers(answers) => self.sort_out(picked, answers).await?,
             DryRun::NoContract => {
@@ -136,13 +142,39 @@ impl Lane {
         Next::Work(POOR_PAUSE)
     }
 
-    /// The key was revoked, or was never an operator: the other lanes can do what this one cannot.
-    fn step_aside(&mut self) -> Next {
-        let trouble = format!("the key {} is no operator of the escrow", self.operator());
-        self.standing.report(&self.part, Some(trouble));
-        self.idle_until = Some(pause_end());
-        self.signals.work_arrived();
-        Next::Block(REVOKED_PAUSE)
+    /// The escrow says that the key is no operator. Where that is so, only expiries go on here, what came too late is
+    /// told so, and the rest is left to the other lanes. Where it is not, a token's code borrowed the words.
+    async fn without_rights(
+        &mut self,
+        escrow: Address,
+        picked: Vec<DueOperation>,
+        mut answers: Vec<Result<(), CallFailure>>,
+    ) -> Result<(Vec<DueOperation>, Vec<Result<(), CallFailure>>), LaneError> {
+        let operator = self.operator();
+        let no_rights = Err(CallFailure::NotOperator);
+        if self.chain.is_operator(escrow, operator).await? {
+            for answer in answers.iter_mut().filter(|answer| **answer == no_rights) {
+                *answer = Err(CallFailure::Other("the token refused the transfer".into()));
+            }
+            return Ok((picked, answers));
+        }
+        self.standing
+            .report(&self.part, Some(format!("the key {operator} is no operator of the escrow {escrow}")));
+        self.barred.insert(escrow, bar_end());
+        let now = self.clock.now();
+        let kept = picked.into_iter().zip(answers).filter_map(|(due, answer)| {
+            if answer != no_rights {
+                return Some((due, answer));
+            }
+            let too_late = match due.kind {
+                OperationKind::Settle => CallFailure::PreauthExpired,
+                OperationKind::Authorize => CallFailure::InvalidExpiry,
+                // The sweep returns everything.
+                OperationKind::Cancel | OperationKind::Expire => CallFailure::Other("it has expired".into()),
+            };
+            (due.terms.expires_at <= now).then_some((due, Err(too_late)))
+        });
+        Ok(kept.unzip())
     }
 
     /// Splits what the dry run let pass from what failed, and writes the failures down.
@@ -270,8 +302,8 @@ impl Lane {
 }
 
 #[allow(clippy::disallowed_methods)]
-fn pause_end() -> Instant {
-    Instant::now() + REVOKED_PAUSE
+fn bar_end() -> Instant {
+    Instant::now() + BAR
 }
 
 /// A due operation that a dry run refused: ended where it can never succeed, put off otherwise.
@@ -287,8 +319,7 @@ async fn refuse(
         return Ok(());
     }
     let preauth = preauths::by_key(tx, operation.preauth).await?;
-    // An expiry that came too early is begun again by the sweep when its time has come.
-    if !preauth.admits(operation.kind) || *failure == CallFailure::NotExpired {
+    if !preauth.admits(operation.kind) || is_too_early(operation.kind, failure) {
         return operations::set_state(tx, operation.id, OperationState::Superseded, None, now).await;
     }
     let may_lag = operation.kind == OperationKind::Authorize

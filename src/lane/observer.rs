@@ -308,7 +308,7 @@ impl Observer {
                 async move { take_in(tx, &changes, wall_now()).await }.boxed()
             })
             .await?;
-        self.clock.advance(header.number, header.timestamp);
+        self.clock.advance(&header);
         self.announce(changed);
         Ok(Step::Moved)
     }
@@ -344,7 +344,7 @@ impl Observer {
                 async move { roll_back_to(tx, common.number, wall_now()).await }.boxed()
             })
             .await?;
-        self.clock.advance(common.number, common.timestamp);
+        self.clock.go_back(common.number, common.timestamp);
         self.announce(changed);
         // A node that flaps between two chains must not keep us busy.
         tokio::time::sleep(EAGER).await;

@@ -9,7 +9,7 @@ use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
 use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
 
-use super::endings::{carried_without_effect, fail, in_flight, is_final, resume_parked};
+use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
 
 /// A block with all that matters in it, fetched before the change is written.
 #[derive(Debug, Clone)]
@@ -99,8 +99,10 @@ async fn apply_log(
     if !outcomes::insert(connection, preauth.key, outcome, &position).await? {
         return Ok(());
     }
-    // It was given up, or cancelled before it was signed again, and landed all the same: nobody wants it any more.
-    if event == PreauthEvent::Locked && preauth.status != PreauthStatus::Pending {
+    // Its caller was told that it failed, or it was dropped, and it landed all the same: nobody wants it any more.
+    if event == PreauthEvent::Locked
+        && (preauth.status != PreauthStatus::Pending || was_told(connection, &preauth).await?)
+    {
         preauth.cancel_requested = true;
     }
     match preauth.status.after(event) {
@@ -135,6 +137,12 @@ async fn apply_log(
             close(connection, preauth, log, now).await
         }
     }
+}
+
+/// Whether the lock's caller was told, before a reorg, that it had failed.
+async fn was_told(connection: &mut Connection, preauth: &Preauth) -> Result<bool, StoreError> {
+    let open = operations::open_of(connection, preauth.key).await?;
+    Ok(open.is_some_and(|open| open.kind == OperationKind::Authorize && open.failure.is_some()))
 }
 
 /// A hold was locked under our preauth id with other terms: by a database that knew the invoice otherwise (an old backup
@@ -174,7 +182,7 @@ async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis
     if preauth.cancel_requested {
         // What is signed may still land; what is not must not overtake the cancel.
         for parked in operations::parked_of(connection, preauth.key).await? {
-            if !in_flight(connection, &parked).await? {
+            if !batches::is_in_flight(connection, &parked).await? {
                 operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
             }
         }
@@ -256,7 +264,7 @@ async fn fail_mined(
         OperationKind::Authorize => OutcomeKind::LockFailed,
         _ => OutcomeKind::CallFailed,
     };
-    if !preauth.admits(operation.kind) || *failure == CallFailure::NotExpired {
+    if !preauth.admits(operation.kind) || is_too_early(operation.kind, failure) {
         operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await
     } else if is_final(operation.kind, failure) {
         outcomes::insert(connection, preauth.key, outcome, position).await?;

@@ -1,6 +1,6 @@
 //! Taking blocks back after a reorg, in one change: outcomes are undone, and what carried them may be mined again.
 
-use super::endings::{fail, in_flight};
+use super::endings::fail;
 use crate::model::{
     Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
 };
@@ -111,7 +111,7 @@ async fn take_up_again(connection: &mut Connection, key: PreauthKey, now: Millis
         _ => None,
     };
     let Some(operation) = lost else { return Ok(()) };
-    let state = if in_flight(connection, &operation).await? {
+    let state = if batches::is_in_flight(connection, &operation).await? {
         OperationState::Batched
     } else if let Some(failure) = &operation.failure {
         // Its caller was told that it failed, and nothing signed can make that untrue.

@@ -63,8 +63,8 @@ pub struct Lane {
     pub(super) max_items: usize,
     /// Gas the key could pay for, and nodes would relay, when last looked at.
     pub(super) affordable_gas: u64,
-    /// The key was found to be no operator: until then its lane leaves the work to the others.
-    pub(super) idle_until: Option<Instant>,
+    /// Escrows of which the key was found to be no operator, and until when that is believed.
+    pub(super) barred: HashMap<Address, Instant>,
 }
 
 impl Lane {
@@ -95,7 +95,7 @@ impl Lane {
             flights: HashMap::new(),
             max_items,
             affordable_gas: u64::MAX,
-            idle_until: None,
+            barred: HashMap::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Rules, TenantId};
 pub struct Tenant {
     pub id: TenantId,
     pub name: String,
-    /// A disabled tenant gets 403 for everything; its open holds still expire.
+    /// A disabled tenant begins nothing new (403); what is open still settles, cancels and expires.
     pub disabled: bool,
     /// Basis points of the amount that a settlement may add; part of the hold. At most 5,000.
     pub allowed_tip_bps: u16,

@@ -10,7 +10,7 @@ use crate::model::{
     InvoiceId, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus, Tenant,
     TenantId,
 };
-use crate::store::{Connection, StoreError, operations, preauths};
+use crate::store::{Connection, StoreError, batches, operations, preauths};
 
 /// What a cancel found.
 enum Found {
@@ -99,11 +99,18 @@ impl Preauths {
     }
 }
 
-/// A lock that was never signed is dropped; one that was may land, so it is cancelled once it has.
+/// A lock that nothing signed holds any more is dropped (should it land after a reorg, the observer has it cancelled);
+/// one that is in flight is cancelled once it has landed.
 async fn withdraw_lock(tx: &mut Connection, mut preauth: Preauth) -> Result<Found, StoreError> {
     let now = wall_now();
     let open = operations::open_of(tx, preauth.key).await?;
-    if let Some(lock) = open.filter(|open| open.state == OperationState::Due && open.batch.is_none())
+    let lock = match open {
+        Some(open) if open.state == OperationState::Due && !batches::is_in_flight(tx, &open).await? => {
+            Some(open)
+        }
+        _ => None,
+    };
+    if let Some(lock) = lock
         && let Ok(status) = preauth.status.after(PreauthEvent::Dropped)
     {
         operations::set_state(tx, lock.id, OperationState::Superseded, None, now).await?;

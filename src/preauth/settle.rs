@@ -159,12 +159,13 @@ impl Preauths {
                 async move {
                     let preauth = preauths::by_invoice(tx, tenant, &invoice).await?;
                     let mut preauth = preauth.ok_or(Refusal::NotFound)?;
-                    if let Some(open) = operations::open_of(tx, preauth.key).await?
-                        && open.kind == OperationKind::Settle
-                    {
-                        return Err(Refusal::Busy(open.kind).into());
+                    let open = operations::open_of(tx, preauth.key).await?;
+                    let parked = operations::parked_of(tx, preauth.key).await?;
+                    if open.iter().chain(&parked).any(|operation| operation.kind == OperationKind::Settle) {
+                        return Err(Refusal::Busy(OperationKind::Settle).into());
                     }
-                    preauth.schedule.take().ok_or(Refusal::NothingScheduled)?;
+                    preauth.open_schedule().ok_or(Refusal::NothingScheduled)?;
+                    preauth.schedule = None;
                     preauths::save(tx, &preauth, wall_now()).await?;
                     Ok::<_, Stop>(Snapshot::read(tx, preauth).await?)
                 }

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::column::{address, b256, parsed, signed, unsigned};
 use super::{Connection, StoreError};
-use crate::model::{BatchId, Millis, OperationId};
+use crate::model::{BatchId, Millis, Operation, OperationId};
 
 /// One signed encoding of a batch.
 #[derive(Debug, Clone)]
@@ -217,6 +217,14 @@ pub async fn is_open(connection: &mut Connection, id: BatchId) -> Result<bool, S
         .fetch_optional(connection)
         .await?;
     Ok(row.is_some())
+}
+
+/// Whether signed bytes that hold the operation can still be mined.
+pub async fn is_in_flight(connection: &mut Connection, operation: &Operation) -> Result<bool, StoreError> {
+    match operation.batch {
+        Some(batch) => is_open(connection, batch).await,
+        None => Ok(false),
+    }
 }
 
 /// The highest nonce of an operator that a mined batch of ours has used.

@@ -117,26 +117,11 @@ pub struct DueOperation {
     pub tries: u32,
 }
 
-/// The escrow of the operation that has been due for longest at `now`.
-pub async fn escrow_of_oldest_due(
-    connection: &mut Connection,
-    now: Millis,
-) -> Result<Option<Address>, StoreError> {
-    let row = sqlx::query(
-        "SELECT p.escrow FROM operations o JOIN preauths p ON p.id = o.preauth
-         WHERE o.state = 'due' AND o.not_before <= $1 ORDER BY o.id LIMIT 1",
-    )
-    .bind(now.0)
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| address(&row, "escrow")).transpose()
-}
-
-/// Due operations of a kind (and an escrow, where one is given) whose time has come at `now`, nearest deadline first.
+/// Due operations of a kind and an escrow whose time has come at `now`, nearest deadline first.
 pub async fn due(
     connection: &mut Connection,
     kind: OperationKind,
-    escrow: Option<Address>,
+    escrow: Address,
     now: Millis,
     limit: u32,
 ) -> Result<Vec<DueOperation>, StoreError> {
@@ -144,13 +129,13 @@ pub async fn due(
         "SELECT o.id, o.preauth, o.kind, o.amount, o.tries, p.escrow, p.sender, p.receiver, p.token, p.hold,
                 p.expires_at, p.preauth_id, p.consent
          FROM operations o JOIN preauths p ON p.id = o.preauth
-         WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 AND ($4 IS NULL OR p.escrow = $4)
+         WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 AND p.escrow = $4
          ORDER BY o.deadline, o.id LIMIT $3",
     )
     .bind(kind.as_str())
     .bind(now.0)
     .bind(i64::from(limit))
-    .bind(escrow.as_ref().map(|escrow| escrow.as_slice()))
+    .bind(escrow.as_slice())
     .fetch_all(connection)
     .await?;
     rows.iter()

@@ -64,9 +64,8 @@ async fn a_disabled_tenant_is_denied_and_its_holds_live_on() {
     world.create_by(&tenant.api, &name, &sale).amount("8").send().await.is(201);
     world.cli(&["tenant", "set", &tenant.name, "--disabled", "true"]).await;
     world.create_by(&tenant.api, &invoice("INV"), &sale).amount("1").send().await.denied(403);
-    tenant.api.preauth(&name).await.denied(403);
+    tenant.api.preauth(&name).await.is(200);
     world.assert_paid(&sale, "0", "8").await;
-    world.cli(&["tenant", "set", &tenant.name, "--disabled", "false"]).await;
     tenant.api.settle(&name, "8").await.is(200);
     world.assert_paid(&sale, "8", "0").await;
 }

@@ -53,18 +53,15 @@ impl Office {
     /// Starts `serve` and returns it with the URL it logs.
     async fn serve(&self) -> (Process, String) {
         let mut process = Process::start(&mut self.command(&["serve"]), self.folder.path(), "serve");
-        let url = loop {
-            let look = until("serve is ready or has ended", || {
-                let said = process.said();
-                let ended = process.has_ended();
-                async move { address_in(&said).map(Ok).or(ended.then_some(Err(said))) }
-            });
-            match look.await {
-                Ok(address) => break format!("http://{address}"),
-                Err(said) => panic!("serve ended: {said}"),
-            }
-        };
-        (process, url)
+        let look = until("serve is ready or has ended", || {
+            let said = process.said();
+            let ended = process.has_ended();
+            async move { address_in(&said).map(Ok).or(ended.then_some(Err(said))) }
+        });
+        match look.await {
+            Ok(address) => (process, format!("http://{address}")),
+            Err(said) => panic!("serve ended: {said}"),
+        }
     }
 }
 

@@ -183,7 +183,7 @@ async fn a_settlement_that_is_undone_and_comes_too_late_the_second_time_expires(
 }
 
 #[tokio::test]
-async fn a_rejection_that_is_undone_is_decided_again() {
+async fn a_rejected_hold_that_a_reorg_locks_after_all_is_returned() {
     let world = still_world().await;
     let sale = world.sale().await;
     let name = invoice("INV");
@@ -196,8 +196,8 @@ async fn a_rejection_that_is_undone_is_decided_again() {
     // On the new branch the payer never took his allowance back.
     world.chain.reorg(1).await;
     world.chain.mine_every(1).await;
-    world.becomes(&name, "AUTHORIZED").await;
-    world.assert_paid(&sale, "0", "10").await;
-    world.api.cancel(&name).await.is(200);
+    // Whoever asked was told that it failed: the payer's tokens do not wait for him.
+    world.becomes(&name, "CANCELLED").await;
+    assert_eq!(world.effects(&name).await.locked, 1);
     world.assert_paid(&sale, "0", "0").await;
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{Role, WalletBody, role};
 use crate::http::HttpState;
-use crate::http::caller::Writer;
+use crate::http::caller::Opener;
 use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, Object};
 use crate::http::shape::{self, Shape};
@@ -118,7 +118,7 @@ impl WalletRequest {
     ),
 )]
 pub async fn register(
-    Writer(caller): Writer,
+    Opener(caller): Opener,
     State(state): State<HttpState>,
     JsonBody(request): JsonBody<WalletRequest>,
 ) -> Result<Response, ApiError> {
