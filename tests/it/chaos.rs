@@ -11,6 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::harness::chain::rfc3339;
 use crate::harness::patience::pause;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, World};
@@ -33,11 +34,15 @@ async fn whatever_happens_the_daemon_ends_in_the_state_the_chain_says() {
 
     let mut world = World::start(Plan::on_node("1")).await;
     let sale = world.sale().await;
+    // No reorganisation shall reach the ground everything stands on.
+    world.chain.mine_many(8).await;
+    world.until_daemon_stands_at_the_head().await;
     // What was asked for, and the amount of each.
     let mut asked: BTreeMap<String, u32> = BTreeMap::new();
     for round in 0..rounds {
-        let requests = requests(&mut random, &world, &sale, &mut asked);
-        let trouble = random.random_range(0..7);
+        let now = world.chain.now().await;
+        let requests = requests(&mut random, &world, &sale, now, &mut asked);
+        let trouble = random.random_range(0..8);
         let delay = random.random_range(0..1_500);
         println!("round {round}: trouble {trouble} after {delay} ms");
         let node = world.house.node.as_ref().expect("a node of our own");
@@ -52,6 +57,7 @@ async fn whatever_happens_the_daemon_ends_in_the_state_the_chain_says() {
                     pause(400).await;
                     node.process.signal(Signal::CONT);
                 }
+                6 => world.chain.pass(200).await,
                 _ => {}
             }
         });
@@ -71,7 +77,8 @@ async fn whatever_happens_the_daemon_ends_in_the_state_the_chain_says() {
         }
         world.until_settled_down(name).await;
     }
-    // What is at rest now may still be undone by nothing: the chain is left alone.
+    // The chain is left alone from here on, so what is at rest stays so, unless its time comes in this moment.
+    let mut tally: BTreeMap<String, u32> = BTreeMap::new();
     for name in asked.keys() {
         let shown = world.api.preauth(name).await;
         if shown.status == 404 {
@@ -80,6 +87,7 @@ async fn whatever_happens_the_daemon_ends_in_the_state_the_chain_says() {
         let id = shown.text("preauthId").parse().expect("32 bytes");
         let (status, truth, effects) =
             (shown.text("status"), world.chain.status_of(id).await, world.chain.effects(id).await);
+        *tally.entry(status.to_owned()).or_default() += 1;
         let agreed = status == truth || (truth == "NONE" && matches!(status, "REJECTED" | "CANCELLED"));
         assert!(
             agreed,
@@ -88,6 +96,11 @@ async fn whatever_happens_the_daemon_ends_in_the_state_the_chain_says() {
         );
         assert!(effects.locked <= 1 && effects.closed() <= 1, "seed {seed}: {name}: {effects:?}");
     }
+    println!("{tally:?}");
+    assert!(
+        tally.contains_key("SETTLED") && tally.contains_key("CANCELLED"),
+        "seed {seed}: the run was about something"
+    );
     world.assert_escrow_holds_what_is_open().await;
     assert!(!world.log().contains("panic"), "seed {seed}: no panic");
 }
@@ -99,6 +112,7 @@ fn requests(
     random: &mut StdRng,
     world: &World,
     sale: &Sale,
+    now: u64,
     asked: &mut BTreeMap<String, u32>,
 ) -> Vec<Request> {
     let known: Vec<String> = asked.keys().cloned().collect();
@@ -109,7 +123,14 @@ fn requests(
             // An amount of its own tells the lock of each from those of all others.
             let amount = 1_000 + u32::try_from(asked.len()).expect("a small number");
             let text = format!("0.{amount:06}");
-            let body = world.create(&name, sale).amount(&text).body();
+            let in_seconds = |seconds: u64| rfc3339(i64::try_from(now + seconds).expect("a time"));
+            let mut create = world.create(&name, sale).amount(&text);
+            match random.random_range(0..6) {
+                0 | 1 => create = create.expires_at(&in_seconds(random.random_range(70..500))),
+                2 => create = create.settle_at(&in_seconds(random.random_range(20..300))),
+                _ => {}
+            }
+            let body = create.body();
             asked.insert(name, amount);
             return ("/onchain-preauth".to_owned(), body);
         }
