@@ -24,8 +24,10 @@ use crate::store::{Store, StoreError, instance};
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
 
-/// How long requests that wait for the chain may hold up the end.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long requests may wait on for the chain while the daemon stops.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long connections may take to end once every request was answered.
+const FAREWELL: Duration = Duration::from_secs(3);
 /// Bounds of histograms that count.
 const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 800.0];
 /// Bounds of histograms of seconds.
@@ -57,6 +59,7 @@ pub struct Daemon {
     store: Store,
     /// Ends the acceptance of requests.
     close_door: CancellationToken,
+    signals: Signals,
     serving: JoinHandle<std::io::Result<()>>,
     /// Ends the workers.
     stop: CancellationToken,
@@ -119,7 +122,7 @@ impl Daemon {
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
-            Preauths::new(store.clone(), chain, clock.clone(), signals, standing.clone(), settings);
+            Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
         let state = HttpState {
             preauths,
             store: store.clone(),
@@ -139,7 +142,7 @@ impl Daemon {
             axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
-        Ok(Self { address, store, close_door, serving, stop, workers, _lock: lock })
+        Ok(Self { address, store, close_door, signals, serving, stop, workers, _lock: lock })
     }
 
     /// Resolves when a part of the daemon has come to an end by itself: a fault.
@@ -158,12 +161,15 @@ impl Daemon {
         }
     }
 
-    /// Stops accepting, lets requests that wait be answered while the workers still run, then stops those and closes
-    /// the database. What is in flight on chain is found again at the next start.
+    /// Stops accepting, lets requests that wait be answered while the workers still run (with 202 where the outcome takes
+    /// longer), then stops those and closes the database. What is in flight on chain is found again at the next start.
     pub async fn stop(mut self) {
         self.close_door.cancel();
-        if tokio::time::timeout(FAREWELL, &mut self.serving).await.is_err() {
-            self.serving.abort();
+        if tokio::time::timeout(GRACE, &mut self.serving).await.is_err() {
+            self.signals.close();
+            if tokio::time::timeout(FAREWELL, &mut self.serving).await.is_err() {
+                self.serving.abort();
+            }
         }
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}

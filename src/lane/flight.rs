@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::Instant;
 
+use super::endings::lose_batch;
 use super::fees::Fees;
-use super::projection::lose_batch;
 use super::worker::{Lane, LaneError, TENDING};
 use crate::chain::{EscrowCall, SendAdvice, wall_now};
 use crate::model::{BatchId, OperationKind};

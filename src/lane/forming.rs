@@ -7,9 +7,9 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::desk::{Capacity, escrow_call};
+use super::endings::{fail, is_final};
 use super::fees::Fees;
 use super::flight::Flight;
-use super::projection::{fail, is_final};
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
 use super::{backoff, gas};
 use crate::chain::{DryRun, EscrowCall, TransactionPlan, sign, wall_now};
@@ -287,7 +287,8 @@ async fn refuse(
         return Ok(());
     }
     let preauth = preauths::by_key(tx, operation.preauth).await?;
-    if !preauth.admits(operation.kind) {
+    // An expiry that came too early is begun again by the sweep when its time has come.
+    if !preauth.admits(operation.kind) || *failure == CallFailure::NotExpired {
         return operations::set_state(tx, operation.id, OperationState::Superseded, None, now).await;
     }
     let may_lag = operation.kind == OperationKind::Authorize

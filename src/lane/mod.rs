@@ -5,6 +5,7 @@
 
 mod backoff;
 mod desk;
+mod endings;
 mod fees;
 mod flight;
 mod forming;
@@ -23,7 +24,7 @@ use std::time::Duration;
 pub use desk::Desk;
 pub use gas::{call_gas, transaction_gas};
 pub use observer::{Observer, ObserverError};
-pub use signals::Signals;
+pub use signals::{Signals, Watch};
 pub use standing::Standing;
 pub use worker::Lane;
 

@@ -2,14 +2,14 @@
 
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
-    BaseUnits, BatchId, CallFailure, Disposition, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
+    BaseUnits, BatchId, CallFailure, Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent,
+    PreauthKey, PreauthStatus, Settlement, TokenAmount,
 };
 use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
 use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
 
-use super::backoff;
+use super::endings::{carried_without_effect, fail, in_flight, is_final, resume_parked};
 
 /// A block with all that matters in it, fetched before the change is written.
 #[derive(Debug, Clone)]
@@ -185,36 +185,6 @@ async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis
     resume_parked(connection, preauth, now).await
 }
 
-/// Lets the newest parked operation of an AUTHORIZED preauth go on, where nothing else is open.
-pub(super) async fn resume_parked(
-    connection: &mut Connection,
-    preauth: &Preauth,
-    now: Millis,
-) -> Result<(), StoreError> {
-    if preauth.status != PreauthStatus::Authorized
-        || operations::open_of(connection, preauth.key).await?.is_some()
-    {
-        return Ok(());
-    }
-    let Some(parked) = operations::parked_of(connection, preauth.key).await?.into_iter().next() else {
-        return Ok(());
-    };
-    let state =
-        if in_flight(connection, &parked).await? { OperationState::Batched } else { OperationState::Due };
-    operations::set_state(connection, parked.id, state, parked.failure.as_ref(), now).await
-}
-
-/// Whether signed bytes that hold the operation can still be mined.
-pub(super) async fn in_flight(
-    connection: &mut Connection,
-    operation: &Operation,
-) -> Result<bool, StoreError> {
-    match operation.batch {
-        Some(batch) => batches::is_open(connection, batch).await,
-        None => Ok(false),
-    }
-}
-
 async fn close(
     connection: &mut Connection,
     mut preauth: Preauth,
@@ -269,7 +239,8 @@ async fn apply_failed_call(
     fail_mined(connection, changes, preauth, &operation, failure, position, now, changed).await
 }
 
-/// An operation was mined in our own transaction and failed.
+/// An operation was mined in our own transaction and failed. An expiry that came too early is begun again by the sweep
+/// when its time has come.
 #[allow(clippy::too_many_arguments)]
 async fn fail_mined(
     connection: &mut Connection,
@@ -285,7 +256,7 @@ async fn fail_mined(
         OperationKind::Authorize => OutcomeKind::LockFailed,
         _ => OutcomeKind::CallFailed,
     };
-    if !preauth.admits(operation.kind) {
+    if !preauth.admits(operation.kind) || *failure == CallFailure::NotExpired {
         operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await
     } else if is_final(operation.kind, failure) {
         outcomes::insert(connection, preauth.key, outcome, position).await?;
@@ -296,66 +267,6 @@ async fn fail_mined(
     } else {
         carried_without_effect(connection, operation, now).await
     }
-}
-
-/// A transaction carried an operation and nothing came of it: it is due again, unless its caller was told before a reorg
-/// that it failed, or it can no longer do anything.
-async fn carried_without_effect(
-    connection: &mut Connection,
-    operation: &Operation,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let preauth = preauths::by_key(connection, operation.preauth).await?;
-    if !preauth.admits(operation.kind) {
-        return operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await;
-    }
-    match &operation.failure {
-        Some(failure) => fail(connection, preauth, operation, failure, false, now).await,
-        None => {
-            let at = backoff::after_failure(now, operation.tries);
-            operations::make_due(connection, operation.id, at, now).await
-        }
-    }
-}
-
-/// Whether a failure ends an operation. An expiry is never given up: it is the payer's money.
-pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
-    kind != OperationKind::Expire && failure.disposition() == Disposition::Fail
-}
-
-/// Ends an operation as failed, and with it, where it was the lock, its preauth.
-pub(super) async fn fail(
-    connection: &mut Connection,
-    mut preauth: Preauth,
-    operation: &Operation,
-    failure: &CallFailure,
-    schedule_is_due: bool,
-    now: Millis,
-) -> Result<(), StoreError> {
-    operations::set_state(connection, operation.id, OperationState::Failed, Some(failure), now).await?;
-    if operation.kind == OperationKind::Authorize {
-        match preauth.status.after(PreauthEvent::LockFailed) {
-            Ok(status) => preauth.status = status,
-            Err(error) => {
-                tracing::error!(invoice = %preauth.invoice, %error, "a lock failed that cannot have")
-            }
-        }
-    }
-    // Otherwise the schedule, or the wish to cancel, would ask for the same failure again with every block.
-    if operation.kind == OperationKind::Settle && schedule_is_due {
-        preauth.schedule = None;
-    }
-    if operation.kind == OperationKind::Cancel {
-        preauth.cancel_requested = false;
-    }
-    preauth.failure = Some(failure.clone());
-    preauths::save(connection, &preauth, now).await?;
-    if preauth.status == PreauthStatus::Rejected {
-        for parked in operations::parked_of(connection, preauth.key).await? {
-            operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
-        }
-    }
-    resume_parked(connection, &preauth, now).await
 }
 
 /// A batch of ours was mined: whatever its logs did not decide is due again.
@@ -400,35 +311,6 @@ async fn close_batch(
                     .await?;
             }
             None => carried_without_effect(connection, &operation, now).await?,
-        }
-    }
-    Ok(())
-}
-
-/// A transaction that is not ours took a batch's nonce, as the chain up to block `tip` shows: its operations are due
-/// again. Nothing happens where that block is no longer the newest, or the batch was mined after all.
-pub(super) async fn lose_batch(
-    connection: &mut Connection,
-    batch: BatchId,
-    tip: &Block,
-    now: Millis,
-) -> Result<(), StoreError> {
-    let newest = blocks::tip(connection).await?;
-    if newest.is_none_or(|newest| newest.hash != tip.hash) || !batches::is_open(connection, batch).await? {
-        return Ok(());
-    }
-    batches::mark_lost(connection, batch, tip.number, now).await?;
-    for operation in operations::of_batch(connection, batch).await? {
-        if operation.batch != Some(batch) {
-            continue;
-        }
-        match operation.state {
-            OperationState::Batched => carried_without_effect(connection, &operation, now).await?,
-            OperationState::Parked => {
-                let preauth = preauths::by_key(connection, operation.preauth).await?;
-                resume_parked(connection, &preauth, now).await?;
-            }
-            _ => {}
         }
     }
     Ok(())

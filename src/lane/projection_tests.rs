@@ -5,7 +5,8 @@ use futures::FutureExt;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::projection::{BlockChanges, MinedBatch, lose_batch, take_in};
+use super::endings::lose_batch;
+use super::projection::{BlockChanges, MinedBatch, take_in};
 use super::rollback::roll_back_to;
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{

@@ -1,6 +1,6 @@
 //! Taking blocks back after a reorg, in one change: outcomes are undone, and what carried them may be mined again.
 
-use super::projection::{fail, in_flight};
+use super::endings::{fail, in_flight};
 use crate::model::{
     Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
 };

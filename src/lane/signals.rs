@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::PreauthKey;
 
@@ -18,6 +19,7 @@ struct Inner {
     work: watch::Sender<u64>,
     blocks: watch::Sender<u64>,
     block: Notify,
+    closing: CancellationToken,
     waiters: Mutex<HashMap<PreauthKey, watch::Sender<u64>>>,
 }
 
@@ -59,6 +61,16 @@ impl Signals {
     /// Resolves after [`Self::look_for_block`].
     pub async fn block_expected(&self) {
         self.inner.block.notified().await;
+    }
+
+    /// The daemon is about to stop: whoever waits for an outcome has waited long enough.
+    pub fn close(&self) {
+        self.inner.closing.cancel();
+    }
+
+    /// Resolves after [`Self::close`].
+    pub async fn closing(&self) {
+        self.inner.closing.cancelled().await;
     }
 
     /// These preauths changed, durably.

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Ending, Preauths, Refusal, Snapshot, Stop};
+use crate::lane::Watch;
 use crate::model::{CallFailure, Operation, OperationId, OperationState, Preauth, PreauthKey, PreauthStatus};
 use crate::store::{Connection, StoreError, operations, preauths};
 
@@ -36,6 +37,15 @@ impl Preauths {
         Instant::now() + self.inner.settings.request_timeout
     }
 
+    /// Waits for a change. `false`: the request has waited long enough, or the daemon is about to stop.
+    async fn waited(&self, watch: &mut Watch, until: Instant) -> bool {
+        tokio::select! {
+            () = watch.changed() => true,
+            () = tokio::time::sleep_until(until) => false,
+            () = self.inner.signals.closing() => false,
+        }
+    }
+
     /// Follows a preauth until `decide` knows its ending, or the request has waited long enough.
     pub(super) async fn follow(
         &self,
@@ -51,7 +61,7 @@ impl Preauths {
                 Some(Ok(())) => return Ok(Ending::Done(Box::new(snapshot))),
                 Some(Err(refusal)) => return Err(refusal.into()),
                 None if !patient => return Ok(Ending::Accepted(Box::new(snapshot))),
-                None => patient = tokio::time::timeout_at(until, watch.changed()).await.is_ok(),
+                None => patient = self.waited(&mut watch, until).await,
             }
         }
     }
@@ -72,7 +82,7 @@ impl Preauths {
             if let Some(end) = end_of(operation) {
                 return Ok(Some(end));
             }
-            if tokio::time::timeout_at(until, watch.changed()).await.is_err() {
+            if !self.waited(&mut watch, until).await {
                 return Ok(None);
             }
         }
@@ -89,7 +99,7 @@ impl Preauths {
             if open.is_none() {
                 return Ok(true);
             }
-            if tokio::time::timeout_at(until, watch.changed()).await.is_err() {
+            if !self.waited(&mut watch, until).await {
                 return Ok(false);
             }
         }

@@ -63,7 +63,7 @@ async fn an_escrow_of_another_chain_does_not_stand() {
     let (empty, chain) = start("0").await;
     assert!(!stage::still_stands(&chain, &saved).await.unwrap());
     // The same deployment at the same address, but in another block: not the chain the database knows.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    chain.advance_clock(60).await.unwrap();
     let other = tempfile::tempdir().unwrap();
     let again = stage::set(&chain, other.path(), false).await.unwrap();
     assert_eq!(again.escrow, saved.escrow);

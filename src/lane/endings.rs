@@ -1,0 +1,128 @@
+//! How operations end or go on where no log of the chain says so: failed, carried without effect, parked and resumed.
+
+use super::backoff;
+use crate::model::{
+    BatchId, CallFailure, Disposition, Millis, Operation, OperationKind, OperationState, Preauth,
+    PreauthEvent, PreauthStatus,
+};
+use crate::store::blocks::Block;
+use crate::store::{Connection, StoreError, batches, blocks, operations, preauths};
+
+/// Whether a failure ends an operation. An expiry is never given up: it is the payer's money.
+pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
+    kind != OperationKind::Expire && failure.disposition() == Disposition::Fail
+}
+
+/// Ends an operation as failed, and with it, where it was the lock, its preauth.
+pub(super) async fn fail(
+    connection: &mut Connection,
+    mut preauth: Preauth,
+    operation: &Operation,
+    failure: &CallFailure,
+    schedule_is_due: bool,
+    now: Millis,
+) -> Result<(), StoreError> {
+    operations::set_state(connection, operation.id, OperationState::Failed, Some(failure), now).await?;
+    if operation.kind == OperationKind::Authorize {
+        match preauth.status.after(PreauthEvent::LockFailed) {
+            Ok(status) => preauth.status = status,
+            Err(error) => {
+                tracing::error!(invoice = %preauth.invoice, %error, "a lock failed that cannot have")
+            }
+        }
+    }
+    // Otherwise the schedule, or the wish to cancel, would ask for the same failure again with every block.
+    if operation.kind == OperationKind::Settle && schedule_is_due {
+        preauth.schedule = None;
+    }
+    if operation.kind == OperationKind::Cancel {
+        preauth.cancel_requested = false;
+    }
+    preauth.failure = Some(failure.clone());
+    preauths::save(connection, &preauth, now).await?;
+    if preauth.status == PreauthStatus::Rejected {
+        for parked in operations::parked_of(connection, preauth.key).await? {
+            operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
+        }
+    }
+    resume_parked(connection, &preauth, now).await
+}
+
+/// A transaction carried an operation and nothing came of it: it is due again, unless its caller was told before a reorg
+/// that it failed, or it can no longer do anything.
+pub(super) async fn carried_without_effect(
+    connection: &mut Connection,
+    operation: &Operation,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let preauth = preauths::by_key(connection, operation.preauth).await?;
+    if !preauth.admits(operation.kind) {
+        return operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await;
+    }
+    match &operation.failure {
+        Some(failure) => fail(connection, preauth, operation, failure, false, now).await,
+        None => {
+            let at = backoff::after_failure(now, operation.tries);
+            operations::make_due(connection, operation.id, at, now).await
+        }
+    }
+}
+
+/// Lets the newest parked operation of an AUTHORIZED preauth go on, where nothing else is open.
+pub(super) async fn resume_parked(
+    connection: &mut Connection,
+    preauth: &Preauth,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if preauth.status != PreauthStatus::Authorized
+        || operations::open_of(connection, preauth.key).await?.is_some()
+    {
+        return Ok(());
+    }
+    let Some(parked) = operations::parked_of(connection, preauth.key).await?.into_iter().next() else {
+        return Ok(());
+    };
+    let state =
+        if in_flight(connection, &parked).await? { OperationState::Batched } else { OperationState::Due };
+    operations::set_state(connection, parked.id, state, parked.failure.as_ref(), now).await
+}
+
+/// Whether signed bytes that hold the operation can still be mined.
+pub(super) async fn in_flight(
+    connection: &mut Connection,
+    operation: &Operation,
+) -> Result<bool, StoreError> {
+    match operation.batch {
+        Some(batch) => batches::is_open(connection, batch).await,
+        None => Ok(false),
+    }
+}
+
+/// A transaction that is not ours took a batch's nonce, as the chain up to block `tip` shows: its operations are due
+/// again. Nothing happens where that block is no longer the newest, or the batch was mined after all.
+pub(super) async fn lose_batch(
+    connection: &mut Connection,
+    batch: BatchId,
+    tip: &Block,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let newest = blocks::tip(connection).await?;
+    if newest.is_none_or(|newest| newest.hash != tip.hash) || !batches::is_open(connection, batch).await? {
+        return Ok(());
+    }
+    batches::mark_lost(connection, batch, tip.number, now).await?;
+    for operation in operations::of_batch(connection, batch).await? {
+        if operation.batch != Some(batch) {
+            continue;
+        }
+        match operation.state {
+            OperationState::Batched => carried_without_effect(connection, &operation, now).await?,
+            OperationState::Parked => {
+                let preauth = preauths::by_key(connection, operation.preauth).await?;
+                resume_parked(connection, &preauth, now).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
