@@ -58,6 +58,10 @@ async fn edge(request: Request, next: Next) -> Response {
     let mut response = in_envelope(response, &request_id);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == 413 {
+        // The rest of the body is never read, so the connection carries no other request: the client must know.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         headers.insert(REQUEST_ID.clone(), value);
     }

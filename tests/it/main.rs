@@ -8,6 +8,7 @@ mod harness;
 
 mod access;
 mod bad_input;
+mod chaos;
 mod consent;
 mod crash;
 mod expiry;

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use alloy::primitives::{Address, U256};
-use alloy::providers::ext::AnvilApi;
 use futures::future::join_all;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::api::Create;
 use crate::harness::chain::Token;
+use crate::harness::patience::pause;
 use crate::harness::process::Process;
 use crate::harness::world::invoice;
 use crate::harness::{Api, Eyes, Node, Wallet, cli, units, until};
@@ -91,76 +92,161 @@ fn key_of(wallet: &Wallet) -> String {
     wallet.signer.to_bytes().to_string()
 }
 
+/// A merchant on a chain that was set up by commands.
+struct Shop {
+    // Dropped in this order.
+    _node: Node,
+    _chain_folder: TempDir,
+    office: Office,
+    chain: Eyes,
+    operators: [Address; 2],
+    sender: Address,
+    receiver: Address,
+    key: String,
+}
+
+impl Shop {
+    /// `more` goes into the configuration.
+    async fn open(more: &str) -> Self {
+        let chain_folder = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
+        let node = Node::start(chain_folder.path(), "0.5");
+        let (admin, one, two) = (Wallet::new(), Wallet::new(), Wallet::new());
+        let config = format!(
+            "rpc_url = \"{}\"\nlisten = \"127.0.0.1:0\"\npoll_interval_ms = 100\n{more}\n\
+             [[operators]]\nenv = \"PREAUTHD_ONE_KEY\"\n[[operators]]\nenv = \"PREAUTHD_TWO_KEY\"\n",
+            node.url
+        );
+        let secrets = vec![
+            ("ADMIN_SECRET", key_of(&admin)),
+            ("PREAUTHD_ONE_KEY", key_of(&one)),
+            ("PREAUTHD_TWO_KEY", key_of(&two)),
+        ];
+        let office = Office::open(&config, secrets);
+        let nowhere = Eyes::new(&node.url, Address::ZERO, Address::ZERO);
+        for wallet in [&admin, &one, &two] {
+            nowhere.set_gas_money(wallet.address, 10u128.pow(20)).await;
+        }
+        let token = nowhere.deploy_moody_token().await;
+        let deployed = office.run(&["deploy", "--key-env", "ADMIN_SECRET", "--receiver-delay", "0"]).await;
+        let escrow: Address = deployed["escrow"].as_str().expect("an address").parse().expect("an address");
+        let chain = Eyes::new(&node.url, escrow, token);
+        assert_eq!(chain.admin().await, admin.address);
+
+        let (sender, receiver) = (Wallet::new().address, Wallet::new().address);
+        chain.act(receiver, token, Token::mintCall { to: sender, amount: units("1000") }).await;
+        chain.approve(sender, U256::MAX).await;
+        let (payer, payee) = (sender.to_string(), receiver.to_string());
+        office.run(&["token", "add", &token.to_string(), "--payer", &payer]).await;
+        office.run(&["tenant", "create", "shop", "--default-ttl", "2h"]).await;
+        office.run(&["wallet", "register", "shop", &payer, "--role", "sender"]).await;
+        office.run(&["wallet", "register", "shop", &payee, "--role", "receiver"]).await;
+        office.run(&["wallet", "allow", &payee, "--key-env", "ADMIN_SECRET"]).await;
+        let key = office.run(&["tenant", "key", "new", "shop", "--scope", "read", "--scope", "write"]).await;
+        let key = key["key"].as_str().expect("a key").to_owned();
+        let operators = [one.address, two.address];
+        Self { _node: node, _chain_folder: chain_folder, office, chain, operators, sender, receiver, key }
+    }
+
+    async fn serve(&self) -> (Process, Api) {
+        let (process, url) = self.office.serve().await;
+        (process, Api::new(&url, &self.key))
+    }
+
+    fn create<'a>(&self, api: &'a Api, name: &str) -> Create<'a> {
+        api.create(name).sender(self.sender).receiver(self.receiver).token(self.chain.token).amount("1")
+    }
+}
+
+async fn status(api: &Api, name: &str) -> String {
+    api.preauth(name).await.is(200).text("status").to_owned()
+}
+
 #[tokio::test]
 async fn a_chain_is_set_up_by_commands_and_two_keys_share_the_work() {
-    let chain_folder = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
-    let node = Node::start(chain_folder.path(), "1");
-    let (admin, one, two) = (Wallet::new(), Wallet::new(), Wallet::new());
-    let config = format!(
-        "rpc_url = \"{}\"\nlisten = \"127.0.0.1:0\"\npoll_interval_ms = 100\n\
-         [[operators]]\nenv = \"PREAUTHD_ONE_KEY\"\n[[operators]]\nenv = \"PREAUTHD_TWO_KEY\"\n",
-        node.url
-    );
-    let secrets = vec![
-        ("ADMIN_SECRET", key_of(&admin)),
-        ("PREAUTHD_ONE_KEY", key_of(&one)),
-        ("PREAUTHD_TWO_KEY", key_of(&two)),
-    ];
-    let office = Office::open(&config, secrets);
-
-    let nowhere = Eyes::new(&node.url, Address::ZERO, Address::ZERO);
-    for wallet in [&admin, &one, &two] {
-        nowhere
-            .provider
-            .anvil_set_balance(wallet.address, U256::from(10u128.pow(20)))
-            .await
-            .expect("gas money");
-    }
-    let token = nowhere.deploy_moody_token().await;
-    let deployed = office.run(&["deploy", "--key-env", "ADMIN_SECRET", "--receiver-delay", "0"]).await;
-    let escrow: Address = deployed["escrow"].as_str().expect("an address").parse().expect("an address");
-    let chain = Eyes::new(&node.url, escrow, token);
-    assert_eq!(chain.admin().await, admin.address);
-    let mut operators = chain.operators().await;
-    operators.sort_unstable();
-    let mut expected = [one.address, two.address];
+    let shop = Shop::open("").await;
+    let chain = &shop.chain;
+    let (mut known, mut expected) = (chain.operators().await, shop.operators);
+    known.sort_unstable();
     expected.sort_unstable();
-    assert_eq!(operators, expected, "the configured keys are the operators");
+    assert_eq!(known, expected, "the configured keys are the operators");
 
-    let (sender, receiver) = (Wallet::new(), Wallet::new().address);
-    chain.act(receiver, token, Token::mintCall { to: sender.address, amount: units("1000") }).await;
-    chain.approve(sender.address, U256::MAX).await;
-    let (payer, payee) = (sender.address.to_string(), receiver.to_string());
-    office.run(&["token", "add", &token.to_string(), "--payer", &payer]).await;
-    office.run(&["tenant", "create", "shop", "--default-ttl", "2h"]).await;
-    office.run(&["wallet", "register", "shop", &payer, "--role", "sender"]).await;
-    office.run(&["wallet", "register", "shop", &payee, "--role", "receiver"]).await;
-    office.run(&["wallet", "allow", &payee, "--key-env", "ADMIN_SECRET"]).await;
-    let key = office.run(&["tenant", "key", "new", "shop", "--scope", "read", "--scope", "write"]).await;
-    let key = key["key"].as_str().expect("a key").to_owned();
-
-    let (mut daemon, url) = office.serve().await;
-    let api = Api::new(&url, &key);
-    let create = |name: &str| api.create(name).sender(&payer).receiver(&payee).token(token).amount("1");
-    api.get("/dev/advance").await.envelope(404);
+    let (mut daemon, api) = shop.serve().await;
+    api.post("/dev/advance", serde_json::json!({ "seconds": 1 })).await.envelope(404);
     let names: Vec<String> = (0..400).map(|_| invoice("INV")).collect();
-    let created = join_all(names.iter().map(|name| create(name).send())).await;
+    let created = join_all(names.iter().map(|name| shop.create(&api, name).send())).await;
     created.into_iter().for_each(|answer| drop(answer.is(201)));
     let settled = join_all(names.iter().map(|name| api.settle(name, "0.5"))).await;
     settled.into_iter().for_each(|answer| drop(answer.is(200)));
-    assert_eq!(chain.balance(receiver).await, units("200"));
-    assert_eq!(chain.balance(sender.address).await, units("800"));
+    assert_eq!(chain.balance(shop.receiver).await, units("200"));
+    assert_eq!(chain.balance(shop.sender).await, units("800"));
     assert_eq!(chain.held_and_open().await, (U256::ZERO, U256::ZERO));
-    for operator in [&one, &two] {
-        assert!(chain.sent_by(operator.address).await > 0, "both keys have worked");
+    for operator in shop.operators {
+        assert!(chain.sent_by(operator).await > 0, "both keys have worked");
     }
 
     let log = daemon.said();
-    for (_, secret) in &office.secrets {
+    for (_, secret) in &shop.office.secrets {
         assert!(!log.contains(secret.trim_start_matches("0x")), "no key is logged");
     }
-    assert!(!log.contains(&key) && !log.contains("panic"));
+    assert!(!log.contains(&shop.key) && !log.contains("panic"));
     assert!(daemon.stop(), "SIGTERM is obeyed");
+}
+
+#[tokio::test]
+async fn an_outcome_counts_when_enough_blocks_stand_on_it() {
+    let shop = Shop::open("confirmations = 3").await;
+    let (_daemon, api) = shop.serve().await;
+    let name = invoice("INV");
+    shop.chain.hold_still().await;
+    shop.create(&api, &name).respond_async().send().await.is(202);
+    shop.chain.until_waiting(1).await;
+    for _ in 0..2 {
+        shop.chain.mine().await;
+        // Twice the interval at which the daemon looks: long enough to have drawn the wrong conclusion.
+        pause(250).await;
+        assert_eq!(status(&api, &name).await, "PENDING", "not deep enough yet");
+    }
+    assert_eq!(shop.chain.balance(shop.chain.escrow).await, units("1"), "although the chain has it");
+    shop.chain.mine().await;
+    until("three blocks deep it counts", || async {
+        (status(&api, &name).await == "AUTHORIZED").then_some(())
+    })
+    .await;
+
+    // What is undone before it counted was never told.
+    let path = format!("/onchain-preauth/{name}/settle");
+    api.post_async(&path, serde_json::json!({ "amount": "1" })).await.is(202);
+    shop.chain.until_waiting(1).await;
+    shop.chain.mine().await;
+    shop.chain.mine().await;
+    shop.chain.reorg(2).await;
+    assert_eq!(status(&api, &name).await, "AUTHORIZED");
+    shop.chain.mine_every(1).await;
+    until("the settlement lands after all", || async {
+        (status(&api, &name).await == "SETTLED").then_some(())
+    })
+    .await;
+    assert_eq!(shop.chain.balance(shop.receiver).await, units("1"));
+}
+
+#[tokio::test]
+async fn past_the_time_out_the_answer_is_accepted_and_never_failed() {
+    let shop = Shop::open("request_timeout_s = 1").await;
+    let (_daemon, api) = shop.serve().await;
+    let name = invoice("INV");
+    shop.chain.hold_still().await;
+    let created = shop.create(&api, &name).send().await.is(202);
+    assert_eq!(created.text("status"), "PENDING");
+    shop.chain.mine_every(1).await;
+    until("the lock lands", || async { (status(&api, &name).await == "AUTHORIZED").then_some(()) }).await;
+
+    shop.chain.hold_still().await;
+    let settling = api.settle(&name, "0.4").await.is(202);
+    assert_eq!((settling.text("status"), settling.text("pendingOperation")), ("AUTHORIZED", "settle"));
+    api.cancel(&name).await.refused_naming(409, "settle");
+    shop.chain.mine_every(1).await;
+    until("the settlement lands", || async { (status(&api, &name).await == "SETTLED").then_some(()) }).await;
+    assert_eq!(shop.chain.balance(shop.receiver).await, units("0.4"));
 }
 
 #[tokio::test]

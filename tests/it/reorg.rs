@@ -149,6 +149,8 @@ async fn a_cancellation_and_an_expiry_that_are_undone_are_made_again() {
     world.becomes(&cancelled, "AUTHORIZED").await;
     world.becomes(&expired, "AUTHORIZED").await;
     world.assert_paid(&sale, "0", "30").await;
+    // The new branch has yet to reach the expiry.
+    world.chain.mine_at(expires_at.max(world.chain.now().await)).await;
     world.chain.mine_every(1).await;
     world.becomes(&cancelled, "CANCELLED").await;
     // The undone blocks took the time that had passed with them.

@@ -283,10 +283,24 @@ impl Eyes {
         self.overtake(sender, self.token, Token::approveCall { spender: self.escrow, amount }).await;
     }
 
-    /// Empties the node's pool.
+    /// Empties the node's pool; nothing may be on its way there.
     pub async fn forget_all(&self) {
-        self.provider.anvil_drop_all_transactions().await.expect("a node that forgets");
+        self.drop_pool().await;
         assert!(self.waiting().await.is_empty());
+    }
+
+    /// Drops what waits at this moment.
+    pub async fn drop_pool(&self) {
+        self.provider.anvil_drop_all_transactions().await.expect("a node that forgets");
+    }
+
+    /// How many locks there are of so many base units.
+    pub async fn locks_of(&self, units: &u32) -> usize {
+        let of_amount = |seen: &Seen| match &seen.event {
+            PreauthEscrowEvents::Authorized(event) => U256::from(event.hold) == U256::from(*units),
+            _ => false,
+        };
+        self.logs().await.iter().filter(|seen| of_amount(seen)).count()
     }
 
     /// Takes an account's gas money away, or gives it back.

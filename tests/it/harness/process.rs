@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Polls of 20 ms that a process is given to stop by itself.
-const STOP_POLLS: u32 = 250;
+const STOP_POLLS: u32 = 2_500;
 
 pub struct Process {
     child: Child,
