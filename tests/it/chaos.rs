@@ -136,7 +136,7 @@ fn requests(
         }
         let name = &known[random.random_range(0..known.len())];
         match which {
-            5 | 6 | 7 => (format!("/onchain-preauth/{name}/settle"), json!({ "amount": "0.0005" })),
+            5..=7 => (format!("/onchain-preauth/{name}/settle"), json!({ "amount": "0.0005" })),
             _ => (format!("/onchain-preauth/{name}/cancel"), json!({})),
         }
     };
