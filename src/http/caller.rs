@@ -150,12 +150,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disabled_tenant_is_403_everywhere() {
+    async fn a_disabled_tenant_begins_nothing_and_finishes_what_is_open() {
         let house = House::open().await;
         let key = house.key(&Scope::ALL).await;
         house.disable_tenant().await;
-        let answer = house.get("/tokens").header("x-api-key", &key).send().await;
-        assert_eq!(answer.error(), (403, DENIED, DENIED, "tenant_disabled"));
+        for begins in ["/onchain-preauth", "/preauth-terms", "/wallets"] {
+            let answer = house.post(begins, "{}").header("x-api-key", &key).send().await;
+            assert_eq!(answer.error(), (403, DENIED, DENIED, "tenant_disabled"), "{begins}");
+        }
+        assert_eq!(house.get("/tokens").header("x-api-key", &key).send().await.status, 200);
+        let settle = house.post("/onchain-preauth/INV-1/settle", r#"{"amount":"1"}"#);
+        assert_eq!(settle.header("x-api-key", &key).send().await.status, 404);
     }
 
     #[tokio::test]
