@@ -1,0 +1,318 @@
+//! Whether the database and the contract say the same, judged from values alone.
+
+use alloy::primitives::{Address, B256, U256};
+
+use super::{InvoiceId, Preauth, PreauthStatus, TenantId, Terms};
+
+/// Findings of one kind that are kept; beyond that they are only counted, so that a database that is wrong throughout
+/// does not fill the memory.
+const KEPT: usize = 1_000;
+
+/// What the contract stores about a preauth id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// Never used.
+    Unused,
+    /// Open, with the hash of its terms.
+    Open(B256),
+    Settled,
+    Cancelled,
+    Expired,
+}
+
+impl Record {
+    /// Reads the contract's storage word: zero, a small constant, or the hash of the terms.
+    #[must_use]
+    pub fn from_word(word: B256) -> Self {
+        match u8::try_from(U256::from_be_bytes(word.0)) {
+            Ok(0) => Self::Unused,
+            Ok(2) => Self::Settled,
+            Ok(3) => Self::Cancelled,
+            Ok(4) => Self::Expired,
+            _ => Self::Open(word),
+        }
+    }
+
+    /// What the contract must store about a preauthorization that the database shows so.
+    #[must_use]
+    pub fn expected(preauth: &Preauth) -> Self {
+        match preauth.status {
+            PreauthStatus::Pending | PreauthStatus::Rejected => Self::Unused,
+            // Dropped before anything was signed: the chain never heard of it.
+            PreauthStatus::Cancelled if preauth.close_transaction.is_none() => Self::Unused,
+            PreauthStatus::Authorized => Self::Open(preauth.terms().hash()),
+            PreauthStatus::Settled => Self::Settled,
+            PreauthStatus::Cancelled => Self::Cancelled,
+            PreauthStatus::Expired => Self::Expired,
+        }
+    }
+}
+
+/// A preauthorization about which database and chain disagree.
+#[derive(Debug, Clone)]
+pub struct Drift {
+    pub tenant: TenantId,
+    pub invoice: InvoiceId,
+    pub preauth_id: B256,
+    pub escrow: Address,
+    /// What the database says.
+    pub status: PreauthStatus,
+    /// What the contract would store if the database were right.
+    pub expected: Record,
+    /// What it stores.
+    pub found: Record,
+    /// The hash of the terms in the database.
+    pub terms_hash: B256,
+}
+
+impl Drift {
+    /// Compares a preauthorization with the contract's word about it; `None`: they agree.
+    #[must_use]
+    pub fn between(preauth: &Preauth, word: B256) -> Option<Self> {
+        let (expected, found) = (Record::expected(preauth), Record::from_word(word));
+        (expected != found).then(|| Self {
+            tenant: preauth.tenant,
+            invoice: preauth.invoice.clone(),
+            preauth_id: preauth.preauth_id,
+            escrow: preauth.escrow,
+            status: preauth.status,
+            expected,
+            found,
+            terms_hash: preauth.terms().hash(),
+        })
+    }
+
+    /// A record in one word, told apart from an open one with other terms than the database has.
+    #[must_use]
+    pub fn word_of(&self, record: Record) -> &'static str {
+        match record {
+            Record::Unused => "NONE",
+            Record::Open(hash) if hash == self.terms_hash => "OPEN",
+            Record::Open(_) => "OPEN_OTHER_TERMS",
+            Record::Settled => "SETTLED",
+            Record::Cancelled => "CANCELLED",
+            Record::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// An open hold on chain that the database has no row for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownHold {
+    pub escrow: Address,
+    pub terms: Terms,
+}
+
+/// What an escrow has of a token, and what it owes of it, in base units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    pub escrow: Address,
+    pub token: Address,
+    /// `None`: the token does not say.
+    pub held: Option<U256>,
+    /// Sum of the holds that are open by the database.
+    pub open: U256,
+    /// What the contract owes to the senders whose refunds were deferred.
+    pub claimable: U256,
+}
+
+impl Balance {
+    /// What the escrow must have at least.
+    #[must_use]
+    pub fn owed(&self) -> U256 {
+        self.open.saturating_add(self.claimable)
+    }
+
+    /// What it has beyond that: anyone may send tokens to the escrow.
+    #[must_use]
+    pub fn surplus(&self) -> U256 {
+        self.held.unwrap_or_default().saturating_sub(self.owed())
+    }
+
+    /// What is missing; everything that is owed where the token does not say.
+    #[must_use]
+    pub fn missing(&self) -> U256 {
+        self.owed().saturating_sub(self.held.unwrap_or_default())
+    }
+}
+
+/// Findings, the first of which are kept.
+#[derive(Debug)]
+pub struct Findings<T> {
+    pub count: u64,
+    pub kept: Vec<T>,
+}
+
+impl<T> Findings<T> {
+    /// One more.
+    pub fn add(&mut self, finding: T) {
+        self.count += 1;
+        if self.kept.len() < KEPT {
+            self.kept.push(finding);
+        }
+    }
+}
+
+impl<T> Default for Findings<T> {
+    fn default() -> Self {
+        Self { count: 0, kept: Vec::new() }
+    }
+}
+
+/// What a comparison of the whole database with the chain has found.
+#[derive(Debug, Default)]
+pub struct Reconciliation {
+    /// The observer's cursor when it began and when it ended.
+    pub blocks: (u64, u64),
+    pub checked: u64,
+    pub drifts: Findings<Drift>,
+    pub unknown: Findings<UnknownHold>,
+    pub balances: Vec<Balance>,
+}
+
+impl Reconciliation {
+    /// Takes in one preauthorization and the contract's word about it.
+    pub fn check(&mut self, preauth: &Preauth, word: B256) {
+        self.checked += 1;
+        if let Some(drift) = Drift::between(preauth, word) {
+            self.drifts.add(drift);
+        }
+    }
+
+    /// Whether database and chain agree about everything. A surplus is no disagreement.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        let covered = self.balances.iter().all(|balance| balance.missing().is_zero());
+        self.drifts.count == 0 && self.unknown.count == 0 && covered
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Account, BaseUnits, ChainTime, Millis, PreauthKey, TokenAmount};
+    use alloy::primitives::Bytes;
+    use uuid::Uuid;
+
+    fn preauth(status: PreauthStatus, closed_on_chain: bool) -> Preauth {
+        let account = |byte| Account::from_address(Address::repeat_byte(byte));
+        Preauth {
+            key: PreauthKey(1),
+            transaction_id: Uuid::nil(),
+            tenant: TenantId(Uuid::nil()),
+            invoice: InvoiceId::parse("INV-1").unwrap(),
+            preauth_id: B256::repeat_byte(7),
+            escrow: Address::repeat_byte(9),
+            sender: account(1),
+            receiver: account(2),
+            token: account(3),
+            decimals: 6,
+            amount: TokenAmount::parse("1").unwrap(),
+            hold: BaseUnits::new(1_000_000).unwrap(),
+            expires_at: ChainTime(1_774_872_000),
+            consent: Bytes::new(),
+            status,
+            cancel_requested: false,
+            schedule: None,
+            settlement: None,
+            lock_transaction: None,
+            close_transaction: closed_on_chain.then_some(B256::repeat_byte(8)),
+            deferred_refund: None,
+            failure: None,
+            created_at: Millis(0),
+            updated_at: Millis(0),
+        }
+    }
+
+    /// One is the number of the contract's `Open`, but is never stored.
+    fn words() -> Vec<(B256, &'static str)> {
+        let terms_hash = preauth(PreauthStatus::Authorized, false).terms().hash();
+        let mut small = [B256::ZERO; 6];
+        for (number, word) in small.iter_mut().enumerate() {
+            word.0[31] = u8::try_from(number).unwrap();
+        }
+        let mut high = B256::ZERO;
+        high.0[0] = 2;
+        vec![
+            (small[0], "NONE"),
+            (small[1], "OPEN_OTHER_TERMS"),
+            (small[2], "SETTLED"),
+            (small[3], "CANCELLED"),
+            (small[4], "EXPIRED"),
+            (small[5], "OPEN_OTHER_TERMS"),
+            (high, "OPEN_OTHER_TERMS"),
+            (terms_hash, "OPEN"),
+            (B256::repeat_byte(0xee), "OPEN_OTHER_TERMS"),
+        ]
+    }
+
+    #[test]
+    fn each_status_agrees_with_exactly_one_word() {
+        let agreeing = [
+            (preauth(PreauthStatus::Pending, false), "NONE"),
+            (preauth(PreauthStatus::Rejected, false), "NONE"),
+            (preauth(PreauthStatus::Cancelled, false), "NONE"),
+            (preauth(PreauthStatus::Authorized, false), "OPEN"),
+            (preauth(PreauthStatus::Settled, true), "SETTLED"),
+            (preauth(PreauthStatus::Cancelled, true), "CANCELLED"),
+            (preauth(PreauthStatus::Expired, true), "EXPIRED"),
+        ];
+        for (preauth, expected) in &agreeing {
+            for (word, name) in words() {
+                let drift = Drift::between(preauth, word);
+                assert_eq!(drift.is_none(), name == *expected, "{} and {word}", preauth.status);
+                if let Some(drift) = drift {
+                    assert_eq!(
+                        (drift.word_of(drift.expected), drift.word_of(drift.found)),
+                        (*expected, name)
+                    );
+                }
+            }
+        }
+        for status in PreauthStatus::ALL {
+            assert!(agreeing.iter().any(|(preauth, _)| preauth.status == status), "{status} is tried");
+        }
+    }
+
+    #[test]
+    fn terms_that_differ_are_drift() {
+        let mut other = preauth(PreauthStatus::Authorized, false);
+        let word = other.terms().hash();
+        other.hold = BaseUnits::new(2_000_000).unwrap();
+        let drift = Drift::between(&other, word).unwrap();
+        assert_eq!(drift.word_of(drift.found), "OPEN_OTHER_TERMS");
+    }
+
+    #[test]
+    fn more_than_is_owed_is_a_surplus_and_less_is_drift() {
+        let balance = |held: Option<u64>| Balance {
+            escrow: Address::ZERO,
+            token: Address::ZERO,
+            held: held.map(U256::from),
+            open: U256::from(7),
+            claimable: U256::from(3),
+        };
+        for (held, surplus, missing) in
+            [(Some(10), 0, 0), (Some(12), 2, 0), (Some(9), 0, 1), (Some(0), 0, 10), (None, 0, 10)]
+        {
+            let balance = balance(held);
+            assert_eq!((balance.surplus(), balance.missing()), (U256::from(surplus), U256::from(missing)));
+            let found = Reconciliation { balances: vec![balance], ..Default::default() };
+            assert_eq!(found.is_equal(), missing == 0);
+        }
+    }
+
+    #[test]
+    fn findings_are_counted_beyond_those_that_are_kept() {
+        let mut found = Reconciliation::default();
+        assert!(found.is_equal());
+        let row = preauth(PreauthStatus::Authorized, false);
+        for _ in 0..KEPT + 5 {
+            found.check(&row, B256::ZERO);
+        }
+        found.check(&row, row.terms().hash());
+        assert_eq!((found.checked, found.drifts.count), (1_006, 1_005));
+        assert_eq!(found.drifts.kept.len(), KEPT);
+        assert!(!found.is_equal());
+    }
+}
