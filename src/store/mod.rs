@@ -12,6 +12,7 @@ pub mod instance;
 pub mod operations;
 pub mod outcomes;
 pub mod preauths;
+mod reader;
 pub mod tenants;
 pub mod tokens;
 pub mod wallets;
@@ -26,6 +27,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Sqlite, SqlitePool};
 
 pub use sqlx::SqliteConnection as Connection;
+
+pub use reader::StoreReader;
 
 use writer::Writer;
 
@@ -51,6 +54,10 @@ pub enum StoreError {
     Commit(String),
     #[error("the database takes no changes")]
     Stopped,
+    #[error(
+        "the database was written by another version of preauthd; `preauthd serve` brings an older one up to date"
+    )]
+    OtherVersion,
     #[error("{path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
 }

@@ -1,6 +1,9 @@
 //! Preauthorizations.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{Address, B256, Bytes};
+use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -245,6 +248,44 @@ pub async fn to_cancel(connection: &mut Connection, limit: u32) -> Result<Vec<Pr
     ));
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
+}
+
+/// A page of the preauthorizations of all tenants, oldest first, for the comparison with the chain.
+pub async fn page_of_all(
+    connection: &mut Connection,
+    after: PreauthKey,
+    limit: u32,
+) -> Result<Vec<Preauth>, StoreError> {
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2"));
+    let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
+    rows.iter().map(decode).collect()
+}
+
+/// What is open by escrow and token, in base units.
+pub async fn open_totals(
+    connection: &mut Connection,
+) -> Result<BTreeMap<(Address, Address), u128>, StoreError> {
+    // SQLite's SUM knows 64 bits only. Row by row, so that a million open holds fill no memory.
+    let mut rows =
+        sqlx::query("SELECT escrow, token, hold FROM preauths WHERE status = 'AUTHORIZED'").fetch(connection);
+    let mut totals = BTreeMap::new();
+    while let Some(row) = rows.try_next().await? {
+        let total: &mut u128 = totals.entry((address(&row, "escrow")?, address(&row, "token")?)).or_default();
+        *total = total.saturating_add(base_units(&row, "hold")?.get());
+    }
+    Ok(totals)
+}
+
+/// Escrow, sender and token of every claim that deferred refunds have made.
+pub async fn claims(connection: &mut Connection) -> Result<Vec<(Address, Address, Address)>, StoreError> {
+    let rows =
+        sqlx::query("SELECT DISTINCT escrow, sender, token FROM preauths WHERE deferred_refund IS NOT NULL")
+            .fetch_all(connection)
+            .await?;
+    rows.iter()
+        .map(|row| Ok((address(row, "escrow")?, address(row, "sender")?, address(row, "token")?)))
+        .collect()
 }
 
 fn decode(row: &SqliteRow) -> Result<Preauth, StoreError> {
