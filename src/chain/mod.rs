@@ -4,6 +4,7 @@
 //! fails because of one.
 
 mod admin;
+mod audit;
 mod bindings;
 mod clock;
 mod code;

@@ -285,7 +285,7 @@ impl Chain {
 }
 
 /// Whether a node's error says that the callee failed, with or without revert data.
-fn is_revert(error: &TransportError) -> bool {
+pub(super) fn is_revert(error: &TransportError) -> bool {
     error.as_error_resp().is_some_and(|response| {
         let message = response.message.to_ascii_lowercase();
         response.as_revert_data().is_some()

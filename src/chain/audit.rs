@@ -1,0 +1,112 @@
+//! What a comparison with the database reads: the state of one block, named by its hash so that a chain that moves on
+//! looks like no difference.
+
+use alloy::eips::BlockId;
+use alloy::network::TransactionBuilder;
+use alloy::primitives::{Address, B256, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::{Filter, TransactionRequest};
+use alloy::sol_types::{SolCall, SolEvent};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::bindings::{Erc20, PreauthEscrow};
+use super::escrow::{EscrowEvent, EscrowLog};
+use super::reads::is_revert;
+use super::{Chain, ChainError};
+use crate::model::Terms;
+
+/// Requests that are under way at once. Single requests, because many nodes limit or refuse batches of them.
+const CONCURRENCY: usize = 32;
+
+impl Chain {
+    /// The contract's storage words of preauths (each an escrow and a preauth id), in the order in which they are asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the node does not answer, does not know the block, or no longer has its state.
+    pub async fn preauth_words(
+        &self,
+        preauths: &[(Address, B256)],
+        block: B256,
+    ) -> Result<Vec<B256>, ChainError> {
+        let asked = preauths.iter().map(|(escrow, preauth_id)| async move {
+            let call = PreauthEscrow::preauthsCall { preauthId: *preauth_id };
+            self.view_at(*escrow, call, block).await?.ok_or_else(|| no_escrow(*escrow, block))
+        });
+        stream::iter(asked).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// What accounts have of tokens (each a token and an account), in base units and in order; `None`: the token does not
+    /// say.
+    ///
+    /// # Errors
+    /// As of [`Self::preauth_words`].
+    pub async fn token_balances(
+        &self,
+        accounts: &[(Address, Address)],
+        block: B256,
+    ) -> Result<Vec<Option<U256>>, ChainError> {
+        let asked = accounts
+            .iter()
+            .map(|(token, account)| self.view_at(*token, Erc20::balanceOfCall { account: *account }, block));
+        stream::iter(asked).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// What senders can claim (each an escrow, a sender and a token), in base units and in order.
+    ///
+    /// # Errors
+    /// As of [`Self::preauth_words`].
+    pub async fn claimable(
+        &self,
+        claims: &[(Address, Address, Address)],
+        block: B256,
+    ) -> Result<Vec<U256>, ChainError> {
+        let asked = claims.iter().map(|(escrow, sender, token)| async move {
+            let call = PreauthEscrow::claimableCall { sender: *sender, token: *token };
+            self.view_at(*escrow, call, block).await?.ok_or_else(|| no_escrow(*escrow, block))
+        });
+        stream::iter(asked).buffered(CONCURRENCY).try_collect().await
+    }
+
+    /// The terms of everything that an escrow locked from one height to another.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the node does not answer.
+    pub async fn locks_of_range(
+        &self,
+        escrow: Address,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Terms>, ChainError> {
+        let filter = Filter::new()
+            .address(escrow)
+            .event_signature(PreauthEscrow::Authorized::SIGNATURE_HASH)
+            .from_block(first)
+            .to_block(last);
+        let logs = self.provider.get_logs(&filter).await?;
+        let locked = logs.iter().filter_map(EscrowLog::decode).filter_map(|log| match log.event {
+            EscrowEvent::Locked { terms } => Some(terms),
+            _ => None,
+        });
+        Ok(locked.collect())
+    }
+
+    /// Calls a view on the state after a block; `None` when the callee reverts or answers with something else.
+    async fn view_at<C: SolCall>(
+        &self,
+        to: Address,
+        call: C,
+        block: B256,
+    ) -> Result<Option<C::Return>, ChainError> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        match self.provider.call(request).block(BlockId::hash(block)).await {
+            Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
+            Err(error) if is_revert(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn no_escrow(address: Address, block: B256) -> ChainError {
+    ChainError::Nonsense(format!("there is no escrow at {address} in block {block}"))
+}
