@@ -55,7 +55,7 @@ pub(super) fn complain(text: &str) {
 }
 
 /// Columns as wide as their widest cell.
-fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let headings = headings.map(str::to_owned);
     let mut widths = [0; N];
     for row in std::iter::once(&headings).chain(rows) {

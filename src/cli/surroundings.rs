@@ -12,7 +12,7 @@ use super::output::Output;
 use crate::chain::Chain;
 use crate::config::{Config, ConfigError, missing};
 use crate::model::Tenant;
-use crate::store::{Connection, Store, StoreError, tenants};
+use crate::store::{Connection, Store, StoreError, StoreReader, tenants};
 
 pub(super) struct Surroundings {
     pub config_file: Option<PathBuf>,
@@ -32,14 +32,27 @@ impl Surroundings {
     /// The configured database, to look at: a mistyped folder shall not look like an empty database.
     pub async fn existing_store(&self) -> anyhow::Result<Store> {
         let config = self.config()?;
-        if !Store::is_in(&config.data_dir) {
-            bail!(
-                "there is no database in {} (data_dir); `preauthd tenant create` makes one",
-                config.data_dir.display()
-            );
-        }
+        must_exist(&config)?;
         open(&config).await
     }
+}
+
+/// The configured database, neither created nor brought up to date nor written to.
+pub(super) async fn store_reader(config: &Config) -> anyhow::Result<StoreReader> {
+    must_exist(config)?;
+    StoreReader::open(&config.data_dir)
+        .await
+        .with_context(|| format!("reading the database in {} (data_dir)", config.data_dir.display()))
+}
+
+fn must_exist(config: &Config) -> anyhow::Result<()> {
+    if Store::is_in(&config.data_dir) {
+        return Ok(());
+    }
+    bail!(
+        "there is no database in {} (data_dir); `preauthd tenant create` makes one",
+        config.data_dir.display()
+    )
 }
 
 async fn open(config: &Config) -> anyhow::Result<Store> {

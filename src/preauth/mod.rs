@@ -8,6 +8,7 @@ mod authorize;
 mod cancel;
 mod check;
 mod query;
+mod reconcile;
 mod refusal;
 mod schedule;
 mod settle;
@@ -26,6 +27,7 @@ use crate::model::{Account, ChainTime, InvoiceId, OperationKind, Preauth, TokenA
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
+pub use reconcile::{ReconcileError, reconcile};
 pub use refusal::Refusal;
 pub use schedule::Sweeper;
 pub use terms::OfferedTerms;
