@@ -19,6 +19,7 @@ mod operator;
 mod others;
 mod pending;
 mod races;
+mod reconcile;
 mod refusals;
 mod reorg;
 mod schedule;

@@ -1,17 +1,22 @@
 //! The operator's side: the commands of the same binary on the same folder, beside the running daemon.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Runs a command to its end and reads what it answers.
-pub fn run(data_dir: &Path, rpc_url: &str, arguments: &[String]) -> Value {
+/// Runs a command to its end, well or not.
+pub fn try_run(data_dir: &Path, rpc_url: &str, arguments: &[String]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_preauthd"));
     clear_environment(&mut command);
     // Where no configuration file lies about.
     command.current_dir(data_dir).env("PREAUTHD_DATA_DIR", data_dir).env("PREAUTHD_RPC_URL", rpc_url);
-    let output = command.args(arguments).arg("--json").output().expect("the command starts");
+    command.args(arguments).output().expect("the command starts")
+}
+
+/// Runs a command to its end and reads what it answers.
+pub fn run(data_dir: &Path, rpc_url: &str, arguments: &[String]) -> Value {
+    let output = try_run(data_dir, rpc_url, &[arguments, &["--json".to_owned()]].concat());
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),

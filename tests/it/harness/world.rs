@@ -295,6 +295,14 @@ impl World {
         run.await.expect("a command that ran")
     }
 
+    /// A command of the same binary on the same folder that may fail.
+    pub async fn try_cli(&self, arguments: &[&str]) -> std::process::Output {
+        let (data_dir, rpc_url) = (self.house.data_dir(), self.ready.rpc_url.clone());
+        let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let run = tokio::task::spawn_blocking(move || cli::try_run(&data_dir, &rpc_url, &arguments));
+        run.await.expect("a command that ran")
+    }
+
     /// Another tenant; its caller has the scopes read and write.
     pub async fn tenant(&self) -> OtherTenant {
         let name = invoice("tenant").to_lowercase();
