@@ -1,5 +1,6 @@
 //! The comparison of the database with the chain: silent where they agree, and right where they do not.
 
+use futures::future::join_all;
 use serde_json::Value;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -177,4 +178,39 @@ async fn what_cannot_be_compared_is_a_fault_and_no_drift() {
     let (code, said) = run(world.house.data_dir(), other.ready.rpc_url.clone()).await;
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("the node does not have block"), "{said}");
+}
+
+#[tokio::test]
+async fn a_chain_that_moves_on_or_back_is_no_drift() {
+    let world = World::start(Plan::on_node("0.2")).await;
+    let sale = world.sale().await;
+    let before = world.authorized(&sale, "1").await;
+    let names: Vec<String> = (0..600).map(|_| invoice("INV")).collect();
+    let work = async {
+        for some in names.chunks(60) {
+            let created =
+                join_all(some.iter().map(|name| world.create(name, &sale).amount("1").send())).await;
+            created.into_iter().for_each(|answer| drop(answer.is(201)));
+            join_all(some.iter().step_by(2).map(|name| world.api.settle(name, "0.5"))).await;
+        }
+    };
+    let looks = async {
+        let mut checked = Vec::new();
+        for look in 0..12 {
+            if look % 4 == 3 {
+                world.chain.reorg(1).await;
+            }
+            let (code, found) = reconcile(&world).await;
+            assert_eq!(code, 0, "{found:#}");
+            checked.push(found["checked"].as_u64().expect("a number"));
+        }
+        checked
+    };
+    let ((), checked) = tokio::join!(work, looks);
+    assert!(checked.first() < checked.last(), "the looks fell into the work: {checked:?}");
+    world.until_settled_down(&before).await;
+    for name in &names {
+        world.until_settled_down(name).await;
+    }
+    assert_equal(&reconcile(&world).await, 601);
 }
