@@ -98,7 +98,7 @@ async fn a_database_that_follows_its_chain_equals_it() {
     world.create(&pending, &sale).amount("1").respond_async().send().await.is(202);
     assert_equal(&reconcile(&world).await, 6);
     // Nor does it matter that the chain goes on without the daemon.
-    world.kill_daemon().await;
+    assert!(world.stop_daemon().await, "it stops in order");
     world.chain.mine_many(5).await;
     assert_equal(&reconcile(&world).await, 6);
     let words = world.try_cli(&["reconcile"]).await;
