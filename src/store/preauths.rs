@@ -259,7 +259,13 @@ pub async fn page_of_all(
     let sql =
         sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2"));
     let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter().map(decode).collect()
+    rows.iter()
+        .map(|row| {
+            // Whoever looks for faults must be told in which row they are.
+            let invoice = row.try_get::<&str, _>("invoice_id").unwrap_or("?");
+            decode(row).map_err(|error| StoreError::Corrupt(format!("preauth of invoice {invoice}: {error}")))
+        })
+        .collect()
 }
 
 /// What is open by escrow and token, in base units.

@@ -2,8 +2,8 @@
 
 use futures::future::join_all;
 use serde_json::Value;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
 
 use crate::harness::chain::Token;
 use crate::harness::world::invoice;
@@ -99,6 +99,10 @@ async fn a_database_that_follows_its_chain_equals_it() {
     assert_equal(&reconcile(&world).await, 6);
     // Nor does it matter that the chain goes on without the daemon.
     assert!(world.stop_daemon().await, "it stops in order");
+    let mut database = database(&world).await;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut database).await.expect("a checkpoint");
+    database.close().await.expect("an end that leaves one file");
+    assert!(!world.house.data_dir().join("preauthd.sqlite-wal").exists());
     world.chain.mine_many(5).await;
     assert_equal(&reconcile(&world).await, 6);
     let words = world.try_cli(&["reconcile"]).await;
@@ -141,6 +145,11 @@ async fn a_row_that_was_changed_or_deleted_is_found() {
     let (code, found) = reconcile(&world).await;
     assert_eq!((code, &found["drifts"][0]["chain"]), (1, &"OPEN_OTHER_TERMS".into()));
     assert_eq!(balance_of(&found, &symbol), ["13000000", "14000000", "0", "0", "1000000"]);
+    tamper(&world, "UPDATE preauths SET hold = 'five' WHERE invoice_id = $1", &open).await;
+    let unreadable = world.try_cli(&["reconcile"]).await;
+    let said = String::from_utf8_lossy(&unreadable.stderr).into_owned();
+    assert_eq!(unreadable.status.code(), Some(2), "{said}");
+    assert!(said.contains(&open) && said.contains("hold"), "the row and the column are named: {said}");
     tamper(&world, "UPDATE preauths SET hold = '5000000' WHERE invoice_id = $1", &open).await;
     assert_equal(&reconcile(&world).await, 3);
 
