@@ -10,7 +10,7 @@ use alloy::primitives::{Address, B256, U256};
 use backon::{ConstantBuilder, Retryable};
 
 use crate::chain::{Chain, ChainError};
-use crate::model::{Balance, Preauth, PreauthKey, Reconciliation, Record, Terms, UnknownHold};
+use crate::model::{Balance, Drift, Preauth, PreauthKey, Reconciliation, Record, Terms, UnknownHold};
 use crate::store::blocks::Block;
 use crate::store::{Connection, StoreError, StoreReader, blocks, instance, preauths, tokens};
 
@@ -18,6 +18,10 @@ use crate::store::{Connection, StoreError, StoreReader, blocks, instance, preaut
 const PAGE: u32 = 500;
 /// Blocks whose logs are fetched by one request.
 const RANGE: u64 = 1_000;
+/// Drift counts when each of so many looks shows it. Some nodes (anvil is one) answer for their newest block from a state
+/// that has moved on in the middle of the request.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(300);
 /// A reorg takes the block away that is being asked for; the observer's next cursor is asked for then.
 const RETRY: ConstantBuilder =
     ConstantBuilder::new().with_delay(Duration::from_millis(500)).with_max_times(4);
@@ -57,6 +61,13 @@ pub async fn reconcile(database: &StoreReader, chain: &Chain) -> Result<Reconcil
     Ok(audit.found)
 }
 
+/// Which rows to read.
+enum Rows {
+    /// The page after this one.
+    After(PreauthKey),
+    These(Vec<PreauthKey>),
+}
+
 struct Audit<'a> {
     database: &'a StoreReader,
     chain: &'a Chain,
@@ -88,30 +99,64 @@ impl Audit<'_> {
         look.retry(RETRY).when(may_pass).await
     }
 
-    /// Every row, with the contract's word about it.
+    /// Every row, against the contract's word about it.
     async fn walk(&mut self) -> Result<(), ReconcileError> {
         let mut after = PreauthKey(0);
         loop {
-            let page = (|| self.page(after)).retry(RETRY).when(may_pass).await?;
+            let mut page = self.rows(&Rows::After(after)).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = last.key;
+            for _ in 1..LOOKS {
+                let (equal, doubtful): (Vec<_>, Vec<_>) =
+                    page.into_iter().partition(|(preauth, word)| Drift::between(preauth, *word).is_none());
+                equal.iter().for_each(|(preauth, word)| self.found.check(preauth, *word));
+                if doubtful.is_empty() {
+                    page = Vec::new();
+                    break;
+                }
+                tokio::time::sleep(PAUSE).await;
+                let keys = doubtful.iter().map(|(preauth, _)| preauth.key).collect();
+                page = self.rows(&Rows::These(keys)).await?;
+            }
             page.iter().for_each(|(preauth, word)| self.found.check(preauth, *word));
         }
     }
 
-    async fn page(&self, after: PreauthKey) -> Result<Vec<(Preauth, B256)>, ReconcileError> {
-        let (tip, page) = {
-            let mut snapshot = self.database.snapshot().await?;
-            (tip(&mut snapshot).await?, preauths::page_of_all(&mut snapshot, after, PAGE).await?)
+    /// Rows with the contract's words about them.
+    async fn rows(&self, wanted: &Rows) -> Result<Vec<(Preauth, B256)>, ReconcileError> {
+        (|| self.try_rows(wanted)).retry(RETRY).when(may_pass).await
+    }
+
+    async fn try_rows(&self, wanted: &Rows) -> Result<Vec<(Preauth, B256)>, ReconcileError> {
+        let mut snapshot = self.database.snapshot().await?;
+        let tip = tip(&mut snapshot).await?;
+        let rows = match wanted {
+            Rows::After(key) => preauths::page_of_all(&mut snapshot, *key, PAGE).await?,
+            Rows::These(keys) => {
+                let mut rows = Vec::with_capacity(keys.len());
+                for key in keys {
+                    rows.push(preauths::by_key(&mut snapshot, *key).await?);
+                }
+                rows
+            }
         };
-        let asked: Vec<_> = page.iter().map(|preauth| (preauth.escrow, preauth.preauth_id)).collect();
+        drop(snapshot);
+        let asked: Vec<_> = rows.iter().map(|preauth| (preauth.escrow, preauth.preauth_id)).collect();
         let words = self.chain.preauth_words(&asked, tip.hash).await.map_err(at(&tip))?;
-        Ok(page.into_iter().zip(words).collect())
+        Ok(rows.into_iter().zip(words).collect())
     }
 
     /// What each escrow has of each token, against what it owes of it.
     async fn weigh(&mut self, escrows: &[(Address, u64)]) -> Result<(), ReconcileError> {
-        self.found.balances = (|| self.balances(escrows)).retry(RETRY).when(may_pass).await?;
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            self.found.balances = (|| self.balances(escrows)).retry(RETRY).when(may_pass).await?;
+            if self.found.balances.iter().all(|balance| balance.missing().is_zero()) {
+                break;
+            }
+        }
         Ok(())
     }
 
