@@ -41,12 +41,26 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A node that did not answer, or whose answer makes no sense. Always worth another try.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
+    /// Without URLs: providers put keys into them.
     #[error("the node did not answer as it should: {0}")]
-    Rpc(#[from] TransportError),
+    Rpc(String),
     #[error("the node's answer makes no sense: {0}")]
     Nonsense(String),
     #[error("{0}")]
     Unusable(String),
+}
+
+impl From<TransportError> for ChainError {
+    fn from(error: TransportError) -> Self {
+        Self::Rpc(without_urls(&error.to_string()))
+    }
+}
+
+/// A text in which every word that holds a URL is replaced.
+#[must_use]
+pub fn without_urls(text: &str) -> String {
+    let clean = |word: &str| if word.contains("://") { "(URL)".to_owned() } else { word.to_owned() };
+    text.split(' ').map(clean).collect::<Vec<_>>().join(" ")
 }
 
 /// A connection to one chain. Clones share it.

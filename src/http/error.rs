@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::chain::without_urls;
 use crate::preauth::Fault;
 use crate::store::StoreError;
 
@@ -206,12 +207,6 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Fault::from(error).into()
     }
-}
-
-/// An error text of the node's client may quote the node's URL, which often holds a key.
-fn without_urls(text: &str) -> String {
-    let clean = |word: &str| if word.contains("://") { "(URL)".to_owned() } else { word.to_owned() };
-    text.split(' ').map(clean).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
