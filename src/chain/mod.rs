@@ -16,6 +16,7 @@ mod reads;
 mod sends;
 mod signatures;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use alloy::network::Ethereum;
@@ -52,7 +53,19 @@ pub enum ChainError {
 
 impl From<TransportError> for ChainError {
     fn from(error: TransportError) -> Self {
-        Self::Rpc(without_urls(&error.to_string()))
+        // The innermost cause says most: "connection refused", "timed out".
+        let mut innermost = None;
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            innermost = Some(inner.to_string());
+            cause = inner.source();
+        }
+        let said = error.to_string();
+        let text = match innermost.filter(|cause| !said.contains(cause.as_str())) {
+            Some(cause) => format!("{said}: {cause}"),
+            None => said,
+        };
+        Self::Rpc(without_urls(&text))
     }
 }
 
