@@ -1,7 +1,7 @@
 //! Everything at once, in an order that a seed decides: requests, kills, reorgs, lost transactions, a silent node. In
 //! the end the daemon and the chain agree on every preauthorization.
 //!
-//! `PREAUTHD_CHAOS_SEED` repeats a run, `PREAUTHD_CHAOS_ROUNDS` makes it longer.
+//! `PREAUTHD_CHAOS_SEED` chooses or repeats a run, `PREAUTHD_CHAOS_ROUNDS` makes it longer.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,8 @@ use crate::harness::patience::pause;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, World};
 
+/// The ordinary run takes the same road every time; others are for those who look for trouble.
+const ORDINARY_SEED: u64 = 1;
 const ROUNDS: u32 = 12;
 const REQUESTS_PER_ROUND: usize = 25;
 
@@ -26,7 +28,7 @@ fn setting(name: &str) -> Option<u64> {
 
 #[tokio::test]
 async fn whatever_happens_the_daemon_ends_in_the_state_the_chain_says() {
-    let seed = setting("PREAUTHD_CHAOS_SEED").unwrap_or_else(|| rand::rng().random());
+    let seed = setting("PREAUTHD_CHAOS_SEED").unwrap_or(ORDINARY_SEED);
     let rounds =
         setting("PREAUTHD_CHAOS_ROUNDS").map_or(ROUNDS, |rounds| u32::try_from(rounds).expect("rounds"));
     println!("PREAUTHD_CHAOS_SEED={seed}");
