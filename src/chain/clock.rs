@@ -1,10 +1,15 @@
 //! The two clocks. The chain's is the timestamp of its newest block, carried on by the wall clock while the chain
 //! stands still.
+//!
+//! Both can be played: the wall clock is a value that is handed over, and what is measured in between is measured by
+//! tokio's time. So a seeded simulation can live through hours in a moment, and through the same hours again.
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::BlockHeader;
 use crate::model::{ChainTime, Millis};
@@ -14,12 +19,42 @@ const STANDSTILL: Duration = Duration::from_secs(30);
 /// How far the carried-on time stays behind, so that it is never ahead of the next block.
 const STANDSTILL_MARGIN: Duration = Duration::from_secs(15);
 
-/// The wall clock. The only place that reads it.
+/// The system's clock. The only place that reads it.
 #[must_use]
 #[allow(clippy::disallowed_methods)]
 pub fn wall_now() -> Millis {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Where the time of the wall is read. Clones share it.
+#[derive(Clone)]
+pub struct WallClock(Arc<dyn Fn() -> Millis + Send + Sync>);
+
+impl WallClock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Arc::new(wall_now))
+    }
+
+    /// A clock that shows what `read` says.
+    #[must_use]
+    pub fn played(read: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The time it shows.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for WallClock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("WallClock").field(&self.now()).finish()
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,27 +70,31 @@ struct Reading {
 #[derive(Debug, Clone)]
 pub struct ChainClock {
     reading: Arc<watch::Sender<Reading>>,
+    wall: WallClock,
 }
 
 impl ChainClock {
     /// A clock that stands at `block`.
     #[must_use]
-    #[allow(clippy::disallowed_methods)]
-    pub fn starting_at(block: u64, timestamp: ChainTime) -> Self {
+    pub fn starting_at(block: u64, timestamp: ChainTime, wall: WallClock) -> Self {
         let (reading, _) =
             watch::channel(Reading { block, timestamp, gas_limit: u64::MAX, seen: Instant::now() });
-        Self { reading: Arc::new(reading) }
+        Self { reading: Arc::new(reading), wall }
+    }
+
+    /// The wall's time: when rows were written, when a retry is worth it.
+    #[must_use]
+    pub fn wall(&self) -> Millis {
+        self.wall.now()
     }
 
     /// Tells of the newest block that was taken in.
-    #[allow(clippy::disallowed_methods)]
     pub fn advance(&self, block: &BlockHeader) {
         let BlockHeader { number, timestamp, gas_limit, .. } = *block;
         self.reading.send_replace(Reading { block: number, timestamp, gas_limit, seen: Instant::now() });
     }
 
     /// Tells that the chain went back to an older block.
-    #[allow(clippy::disallowed_methods)]
     pub fn go_back(&self, block: u64, timestamp: ChainTime) {
         self.reading.send_modify(|reading| {
             *reading = Reading { block, timestamp, seen: Instant::now(), ..*reading };
@@ -69,8 +108,8 @@ impl ChainClock {
     }
 
     /// At start: the newest block may be old. Counts the time since it, by the wall clock, as having been waited.
-    #[allow(clippy::disallowed_methods)]
-    pub fn count_age(&self, wall: Millis) {
+    pub fn count_age(&self) {
+        let wall = self.wall();
         self.reading.send_modify(|reading| {
             let age = wall.0.saturating_sub(reading.timestamp.as_i64().saturating_mul(1_000));
             let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());

@@ -26,7 +26,7 @@ use alloy::transports::TransportError;
 
 pub use admin::{EscrowPlan, Mined, Step};
 pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
-pub use clock::{ChainClock, wall_now};
+pub use clock::{ChainClock, WallClock, wall_now};
 pub use code::CodeMismatch;
 pub use escrow::{
     CONTRACT_MAX_HOLD_SECONDS, EscrowCall, EscrowEvent, EscrowLog, approve_input, decode_failure,

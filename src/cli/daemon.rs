@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Chain, CodeMismatch, wall_now};
+use crate::chain::{Chain, CodeMismatch, WallClock, wall_now};
 use crate::http::{DevPowers, HttpState, router};
 use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{PreauthSettings, Preauths, Sweeper};
@@ -90,11 +90,12 @@ impl Daemon {
             signals.clone(),
             standing.clone(),
             config.lane.clone(),
+            WallClock::system(),
         )
         .await?;
         observer.catch_up().await.context("reading the chain up to its head")?;
         let clock = observer.clock();
-        clock.count_age(wall_now());
+        clock.count_age();
 
         let stop = CancellationToken::new();
         let mut workers = JoinSet::new();

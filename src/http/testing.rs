@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::api_key;
 use super::{DevPowers, HttpState, router};
-use crate::chain::{Chain, ChainClock};
+use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
     Account, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Rules, Scope, Tenant,
@@ -48,7 +48,7 @@ impl House {
         let store = Store::open(folder.path()).await.unwrap();
         let chain = Chain::connect(&node().await).await.unwrap();
         let (signals, standing) = (Signals::default(), Standing::default());
-        let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730));
+        let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), WallClock::system());
         let settings = PreauthSettings {
             escrow: ESCROW,
             operators: vec![Address::repeat_byte(0x0b)],

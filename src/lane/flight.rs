@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::endings::lose_batch;
 use super::fees::Fees;
 use super::worker::{Lane, LaneError, TENDING};
-use crate::chain::{EscrowCall, SendAdvice, wall_now};
+use crate::chain::{EscrowCall, SendAdvice};
 use crate::model::{BatchId, OperationKind};
 use crate::store::batches::{Attempt, NewBatch, OpenBatch};
 use crate::store::blocks::Block;
@@ -100,11 +100,9 @@ impl Lane {
     async fn give_up(&mut self, batch: &OpenBatch, tip: Block) -> Result<(), LaneError> {
         tracing::warn!(batch = %batch.id, nonce = batch.nonce, operator = %self.operator(), block = tip.number,
             "the nonce was used, and no transaction of ours was seen to do it: the operations are due again");
-        let id = batch.id;
+        let (id, now) = (batch.id, self.clock.wall());
         self.store
-            .write::<_, StoreError, _>(move |tx| {
-                async move { lose_batch(tx, id, &tip, wall_now()).await }.boxed()
-            })
+            .write::<_, StoreError, _>(move |tx| async move { lose_batch(tx, id, &tip, now).await }.boxed())
             .await?;
         self.signals.work_arrived();
         Ok(())

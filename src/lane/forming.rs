@@ -12,7 +12,7 @@ use super::fees::Fees;
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
 use super::{backoff, gas};
-use crate::chain::{DryRun, EscrowCall, TransactionPlan, sign, wall_now};
+use crate::chain::{DryRun, EscrowCall, TransactionPlan, sign};
 use crate::model::{
     BatchId, CallFailure, ChainTime, Disposition, Millis, OperationId, OperationKind, OperationState,
     PreauthKey,
@@ -36,7 +36,7 @@ const LOCK_TRIES: u32 = 2;
 impl Lane {
     pub(super) async fn form_batch(&mut self) -> Result<Next, LaneError> {
         self.barred.retain(|_, until| until.elapsed().is_zero());
-        let now = wall_now();
+        let now = self.clock.wall();
         let gas = self.settings.max_batch_gas.min(self.affordable_gas).min(self.clock.block_gas_limit());
         let capacity = Capacity { items: self.max_items, gas, barred: &self.barred };
         let picked = self.desk.pick(capacity, now).await?;
@@ -192,14 +192,14 @@ impl Lane {
             }
         }
         if !unfit.is_empty() {
-            let chain_now = self.clock.now();
+            let (chain_now, now) = (self.clock.now(), self.clock.wall());
             let changed: Vec<PreauthKey> = self
                 .store
                 .write::<_, StoreError, _>(move |tx| {
                     async move {
                         let mut changed = Vec::with_capacity(unfit.len());
                         for (due, failure) in unfit {
-                            refuse(tx, &due, &failure, chain_now).await?;
+                            refuse(tx, &due, &failure, chain_now, now).await?;
                             changed.push(due.preauth);
                         }
                         Ok(changed)
@@ -216,14 +216,11 @@ impl Lane {
     async fn shrink(&mut self, picked: &[DueOperation], failure: &CallFailure) -> Result<Next, LaneError> {
         tracing::warn!(items = picked.len(), %failure, "a batch cannot run as a whole");
         if let [only] = picked {
-            let (id, tries) = (only.id, only.tries);
+            let (id, tries, now) = (only.id, only.tries, self.clock.wall());
             self.store
                 .write::<_, StoreError, _>(move |tx| {
-                    async move {
-                        let now = wall_now();
-                        operations::defer(tx, id, backoff::after_failure(now, tries), now).await
-                    }
-                    .boxed()
+                    async move { operations::defer(tx, id, backoff::after_failure(now, tries), now).await }
+                        .boxed()
                 })
                 .await?;
         }
@@ -270,7 +267,7 @@ impl Lane {
             raw: signed.raw,
             max_fee: fees.max_fee,
             max_priority_fee: fees.max_priority_fee,
-            created_at: wall_now(),
+            created_at: self.clock.wall(),
         })
     }
 
@@ -282,10 +279,10 @@ impl Lane {
         attempt: Attempt,
     ) -> Result<BatchId, LaneError> {
         let ids: Vec<OperationId> = items.iter().map(|operation| operation.id).collect();
+        let now = self.clock.wall();
         self.store
             .write(move |tx| {
                 async move {
-                    let now = wall_now();
                     let id = batches::insert(tx, &batch, &ids, now).await?;
                     for operation in ids {
                         if !operations::take_into_batch(tx, operation, id, now).await? {
@@ -312,8 +309,8 @@ async fn refuse(
     due: &DueOperation,
     failure: &CallFailure,
     chain_now: ChainTime,
+    now: Millis,
 ) -> Result<(), StoreError> {
-    let now = wall_now();
     let operation = operations::by_id(tx, due.id).await?;
     if operation.state != OperationState::Due {
         return Ok(());

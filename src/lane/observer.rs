@@ -15,7 +15,7 @@ use super::projection::{BlockChanges, MinedBatch, take_in};
 use super::rollback::roll_back_to;
 use super::{LaneSettings, Signals, Standing, backoff};
 use crate::chain::{
-    BlockHeader, BlockView, Chain, ChainClock, ChainError, EscrowCall, EscrowLog, Receipt, wall_now,
+    BlockHeader, BlockView, Chain, ChainClock, ChainError, EscrowCall, EscrowLog, Receipt, WallClock,
 };
 use crate::model::{CallFailure, PreauthKey};
 use crate::store::batches::OpenBatch;
@@ -76,6 +76,7 @@ impl Observer {
         signals: Signals,
         standing: Standing,
         settings: LaneSettings,
+        wall: WallClock,
     ) -> Result<Self, ObserverError> {
         let (tip, escrows) = {
             let mut reader = store.read().await?;
@@ -92,7 +93,7 @@ impl Observer {
                 block
             }
         };
-        let clock = ChainClock::starting_at(tip.number, tip.timestamp);
+        let clock = ChainClock::starting_at(tip.number, tip.timestamp, wall);
         Ok(Self { store, chain, clock, signals, standing, settings })
     }
 
@@ -302,11 +303,10 @@ impl Observer {
         }
         let forget_below = header.number.saturating_sub(self.settings.reorg_depth);
         let changes = BlockChanges { header, logs, mined, forget_below };
+        let now = self.clock.wall();
         let changed: Vec<PreauthKey> = self
             .store
-            .write::<_, StoreError, _>(move |tx| {
-                async move { take_in(tx, &changes, wall_now()).await }.boxed()
-            })
+            .write::<_, StoreError, _>(move |tx| async move { take_in(tx, &changes, now).await }.boxed())
             .await?;
         self.clock.advance(&header);
         self.announce(changed);
@@ -338,10 +338,11 @@ impl Observer {
         }
         tracing::warn!(from = tip.number, to = common.number, "the chain was reorganized");
         metrics::counter!("preauthd_reorgs_total").increment(1);
+        let now = self.clock.wall();
         let changed: Vec<PreauthKey> = self
             .store
             .write::<_, StoreError, _>(move |tx| {
-                async move { roll_back_to(tx, common.number, wall_now()).await }.boxed()
+                async move { roll_back_to(tx, common.number, now).await }.boxed()
             })
             .await?;
         self.clock.go_back(common.number, common.timestamp);

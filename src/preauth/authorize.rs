@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::terms::Judged;
 use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait, ended};
-use crate::chain::{EscrowCall, wall_now};
+use crate::chain::EscrowCall;
 use crate::model::{CallFailure, OperationKind, PreauthKey, PreauthStatus, Tenant};
 use crate::store::preauths::NewPreauth;
 use crate::store::{operations, preauths};
@@ -73,12 +73,12 @@ impl Preauths {
 
     /// The preauth and the operation to lock it, in one change. A unique violation is an invoice that exists.
     async fn write_down(&self, new: NewPreauth, judged: Option<Judged>) -> Result<PreauthKey, Stop> {
+        let now = self.inner.clock.wall();
         let written = self
             .inner
             .store
             .write::<_, Stop, _>(move |tx| {
                 async move {
-                    let now = wall_now();
                     if let Some(judged) = judged {
                         judged.judge(tx).await?;
                     }

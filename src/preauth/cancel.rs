@@ -5,10 +5,9 @@ use futures::FutureExt;
 use super::settle::{Begun, begun_or_busy};
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait, ended};
-use crate::chain::wall_now;
 use crate::model::{
-    InvoiceId, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus, Tenant,
-    TenantId,
+    InvoiceId, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
+    Tenant, TenantId,
 };
 use crate::store::{Connection, StoreError, batches, operations, preauths};
 
@@ -57,6 +56,7 @@ impl Preauths {
     }
 
     async fn begin_cancellation(&self, tenant: TenantId, invoice: InvoiceId) -> Result<Found, Stop> {
+        let now = self.inner.clock.wall();
         let found = self
             .inner
             .store
@@ -68,11 +68,11 @@ impl Preauths {
                         PreauthStatus::Cancelled => {
                             Ok::<_, Stop>(Found::Cancelled(Box::new(Snapshot::read(tx, preauth).await?)))
                         }
-                        PreauthStatus::Pending => Ok(withdraw_lock(tx, preauth).await?),
+                        PreauthStatus::Pending => Ok(withdraw_lock(tx, preauth, now).await?),
                         PreauthStatus::Authorized => {
                             let (key, deadline) = (preauth.key, preauth.expires_at);
                             let kind = OperationKind::Cancel;
-                            let begun = operations::insert(tx, key, kind, None, deadline, wall_now()).await?;
+                            let begun = operations::insert(tx, key, kind, None, deadline, now).await?;
                             Ok(Found::Begun(begun_or_busy(tx, key, begun).await?))
                         }
                         other => Err(not_authorized(other).into()),
@@ -101,8 +101,7 @@ impl Preauths {
 
 /// A lock that nothing signed holds any more is dropped (should it land after a reorg, the observer has it cancelled);
 /// one that is in flight is cancelled once it has landed.
-async fn withdraw_lock(tx: &mut Connection, mut preauth: Preauth) -> Result<Found, StoreError> {
-    let now = wall_now();
+async fn withdraw_lock(tx: &mut Connection, mut preauth: Preauth, now: Millis) -> Result<Found, StoreError> {
     let open = operations::open_of(tx, preauth.key).await?;
     let lock = match open {
         Some(open) if open.state == OperationState::Due && !batches::is_in_flight(tx, &open).await? => {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{ChainClock, wall_now};
+use crate::chain::ChainClock;
 use crate::lane::Signals;
-use crate::model::{OperationKind, Preauth};
+use crate::model::{Millis, OperationKind, Preauth};
 use crate::store::{Store, StoreError, operations, preauths};
 
 /// Due rows per look.
@@ -70,19 +70,20 @@ impl Sweeper {
         if settlements.is_empty() && cancels.is_empty() && expiries.is_empty() {
             return Ok(0);
         }
+        let wall = self.clock.wall();
         self.store
             .write(move |tx| {
                 async move {
                     let mut begun = 0;
                     for preauth in settlements {
                         let amount = preauth.schedule.map(|schedule| (schedule.amount, schedule.written));
-                        begun += usize::from(begin(tx, &preauth, OperationKind::Settle, amount).await?);
+                        begun += usize::from(begin(tx, &preauth, OperationKind::Settle, amount, wall).await?);
                     }
                     for preauth in cancels {
-                        begun += usize::from(begin(tx, &preauth, OperationKind::Cancel, None).await?);
+                        begun += usize::from(begin(tx, &preauth, OperationKind::Cancel, None, wall).await?);
                     }
                     for preauth in expiries {
-                        begun += usize::from(begin(tx, &preauth, OperationKind::Expire, None).await?);
+                        begun += usize::from(begin(tx, &preauth, OperationKind::Expire, None, wall).await?);
                     }
                     Ok(begun)
                 }
@@ -98,12 +99,13 @@ async fn begin(
     preauth: &Preauth,
     kind: OperationKind,
     amount: Option<(crate::model::BaseUnits, crate::model::TokenAmount)>,
+    now: Millis,
 ) -> Result<bool, StoreError> {
     let current = preauths::by_key(tx, preauth.key).await?;
     let still_due = current.status == preauth.status && current.schedule == preauth.schedule;
     if !still_due {
         return Ok(false);
     }
-    let begun = operations::insert(tx, preauth.key, kind, amount, preauth.expires_at, wall_now()).await?;
+    let begun = operations::insert(tx, preauth.key, kind, amount, preauth.expires_at, now).await?;
     Ok(begun.is_some())
 }

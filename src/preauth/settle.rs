@@ -5,7 +5,6 @@ use futures::FutureExt;
 use super::terms::{in_base_units, settlement_time};
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, RequestedTime, Snapshot, Stop, Wait, ended};
-use crate::chain::wall_now;
 use crate::model::{
     CallFailure, ChainTime, InvoiceId, OperationId, OperationKind, Preauth, PreauthKey, PreauthStatus,
     Schedule, Tenant, TenantId, TokenAmount,
@@ -90,7 +89,7 @@ impl Preauths {
         invoice: InvoiceId,
         amount: TokenAmount,
     ) -> Result<Begun, Stop> {
-        let now = self.inner.clock.now();
+        let (now, wall) = (self.inner.clock.now(), self.inner.clock.wall());
         let begun = self
             .inner
             .store
@@ -101,8 +100,7 @@ impl Preauths {
                     let (key, deadline) = (preauth.key, preauth.expires_at);
                     let kind = OperationKind::Settle;
                     let begun =
-                        operations::insert(tx, key, kind, Some((units, amount)), deadline, wall_now())
-                            .await?;
+                        operations::insert(tx, key, kind, Some((units, amount)), deadline, wall).await?;
                     begun_or_busy(tx, key, begun).await
                 }
                 .boxed()
@@ -120,7 +118,7 @@ impl Preauths {
         settle_at: RequestedTime,
     ) -> Result<Ending, Stop> {
         let (tenant, invoice) = (tenant.id, invoice.clone());
-        let now = self.inner.clock.now();
+        let (now, wall) = (self.inner.clock.now(), self.inner.clock.wall());
         let snapshot = self
             .inner
             .store
@@ -134,7 +132,7 @@ impl Preauths {
                     }
                     preauth.schedule =
                         settle_at.map(|settle_at| Schedule { settle_at, amount: units, written: amount });
-                    preauths::save(tx, &preauth, wall_now()).await?;
+                    preauths::save(tx, &preauth, wall).await?;
                     Ok::<_, Stop>(Snapshot::read(tx, preauth).await?)
                 }
                 .boxed()
@@ -152,6 +150,7 @@ impl Preauths {
     }
 
     async fn try_withdraw(&self, tenant: TenantId, invoice: InvoiceId) -> Result<Ending, Stop> {
+        let wall = self.inner.clock.wall();
         let snapshot = self
             .inner
             .store
@@ -166,7 +165,7 @@ impl Preauths {
                     }
                     preauth.open_schedule().ok_or(Refusal::NothingScheduled)?;
                     preauth.schedule = None;
-                    preauths::save(tx, &preauth, wall_now()).await?;
+                    preauths::save(tx, &preauth, wall).await?;
                     Ok::<_, Stop>(Snapshot::read(tx, preauth).await?)
                 }
                 .boxed()

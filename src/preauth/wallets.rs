@@ -5,7 +5,6 @@ use alloy::sol_types::{SolStruct, eip712_domain};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::{Fault, Preauths};
-use crate::chain::wall_now;
 use crate::model::{Account, ChainTime, Tenant, TenantId, WalletRole};
 use crate::store::StoreError;
 use crate::store::wallets::{self, Wallet};
@@ -125,11 +124,11 @@ impl Preauths {
         address: Address,
         role: Option<WalletRole>,
     ) -> Result<bool, Fault> {
-        let tenant = tenant.id;
+        let (tenant, now) = (tenant.id, self.inner.clock.wall());
         let removed: u64 = self
             .inner
             .store
-            .write(move |connection| wallets::remove(connection, tenant, address, role, wall_now()).boxed())
+            .write(move |connection| wallets::remove(connection, tenant, address, role, now).boxed())
             .await?;
         Ok(removed > 0)
     }
@@ -148,7 +147,7 @@ impl Preauths {
     async fn offer_proof(&self, tenant: &Tenant, wallet: Address) -> Result<ProofChallenge, Fault> {
         let tenant = tenant.id;
         let nonce = B256::from(rand::random::<[u8; 32]>());
-        let now = wall_seconds();
+        let now = self.wall_seconds();
         let deadline = now.saturating_add(PROOF_SECONDS);
         self.inner
             .store
@@ -175,7 +174,7 @@ impl Preauths {
         let offered = wallets::offered_proof(&mut reader, tenant.id, proof.nonce).await?;
         drop(reader);
         let Some((_, deadline)) =
-            offered.filter(|(address, deadline)| *address == wallet && *deadline >= wall_seconds())
+            offered.filter(|(address, deadline)| *address == wallet && *deadline >= self.wall_seconds())
         else {
             return Ok(Err(RegistrationRefusal::UnknownProof));
         };
@@ -194,6 +193,7 @@ impl Preauths {
         role: WalletRole,
         nonce: Option<B256>,
     ) -> Result<Option<Wallet>, Fault> {
+        let now = self.inner.clock.wall();
         let stored = self.inner.store.write::<_, StoreError, _>(move |connection| {
             async move {
                 if let Some(nonce) = nonce
@@ -201,12 +201,17 @@ impl Preauths {
                 {
                     return Ok(None);
                 }
-                wallets::register(connection, tenant, &account, role, wall_now()).await?;
+                wallets::register(connection, tenant, &account, role, now).await?;
                 wallets::registered(connection, tenant, account.address(), role).await
             }
             .boxed()
         });
         Ok(stored.await?)
+    }
+
+    /// The wall's time in Unix seconds, in which deadlines of proofs are told.
+    fn wall_seconds(&self) -> i64 {
+        self.inner.clock.wall().0.div_euclid(1_000)
     }
 
     async fn wallet_view(&self, wallet: Wallet) -> Result<WalletView, Fault> {
@@ -219,10 +224,6 @@ impl Preauths {
         };
         Ok(WalletView { wallet, active_from })
     }
-}
-
-fn wall_seconds() -> i64 {
-    wall_now().0.div_euclid(1_000)
 }
 
 mod eip712 {
