@@ -23,10 +23,14 @@ use std::time::Duration;
 
 pub use desk::Desk;
 pub use gas::{call_gas, transaction_gas};
+#[cfg(test)]
+pub(crate) use observer::Rest;
 pub use observer::{Observer, ObserverError};
 pub use signals::{Signals, Watch};
 pub use standing::Standing;
 pub use worker::Lane;
+#[cfg(test)]
+pub(crate) use worker::Next;
 
 /// How lanes and observer behave.
 #[derive(Debug, Clone)]

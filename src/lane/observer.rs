@@ -47,8 +47,19 @@ pub enum ObserverError {
 enum Step {
     /// The cursor moved; there may be more.
     Moved,
+    /// The cursor went back after a reorg.
+    WentBack,
     /// Nothing new.
     AtHead,
+}
+
+/// What to do after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Another step at once.
+    None,
+    /// Another step after this long, or sooner where a block is expected.
+    For(Duration),
 }
 
 /// What matters in one of many blocks that are taken in at once.
@@ -66,6 +77,10 @@ pub struct Observer {
     signals: Signals,
     standing: Standing,
     settings: LaneSettings,
+    /// How long to wait before the next look.
+    pause: Duration,
+    /// Steps that failed, one after the other.
+    failures: u32,
 }
 
 impl Observer {
@@ -94,7 +109,8 @@ impl Observer {
             }
         };
         let clock = ChainClock::starting_at(tip.number, tip.timestamp, wall);
-        Ok(Self { store, chain, clock, signals, standing, settings })
+        let pause = settings.poll_interval;
+        Ok(Self { store, chain, clock, signals, standing, settings, pause, failures: 0 })
     }
 
     /// The chain's clock, moved by this observer.
@@ -105,41 +121,50 @@ impl Observer {
 
     /// Takes in everything up to the chain's head.
     pub async fn catch_up(&self) -> Result<(), ObserverError> {
-        while self.step().await? == Step::Moved {}
+        while self.step().await? != Step::AtHead {}
         Ok(())
     }
 
     /// Follows the chain until told to stop. Faults are reported and outlived.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut failures = 0;
-        let mut pause = self.settings.poll_interval;
+    pub async fn run(mut self, stop: CancellationToken) {
         loop {
-            match self.step().await {
-                Ok(Step::Moved) => {
-                    failures = 0;
-                    self.standing.report(PART, None);
-                    if stop.is_cancelled() {
-                        return;
-                    }
-                    continue;
-                }
-                Ok(Step::AtHead) => {
-                    failures = 0;
-                    self.standing.report(PART, None);
-                }
-                Err(error) => {
-                    if matches!(error, ObserverError::TooDeep(_)) {
-                        self.standing.report(Standing::FATAL, Some(error.to_string()));
-                    }
-                    self.standing.report(PART, Some(error.to_string()));
-                    failures += 1;
-                    pause = backoff::rest(failures);
-                }
+            let rest = self.turn().await;
+            if stop.is_cancelled() {
+                return;
             }
+            let Rest::For(pause) = rest else { continue };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(self.settings.poll_interval),
-                () = self.signals.block_expected(), if failures == 0 => pause = EAGER,
+                () = tokio::time::sleep(pause) => {}
+                () = self.signals.block_expected(), if self.failures == 0 => self.pause = EAGER,
+            }
+        }
+    }
+
+    /// One step, and how long to rest before the next. Faults are reported and outlived.
+    pub(crate) async fn turn(&mut self) -> Rest {
+        match self.step().await {
+            Ok(step) => {
+                self.failures = 0;
+                self.standing.report(PART, None);
+                match step {
+                    Step::Moved => Rest::None,
+                    // A node that flaps between two chains must not keep us busy.
+                    Step::WentBack => Rest::For(EAGER),
+                    Step::AtHead => {
+                        let pause = self.pause;
+                        self.pause = (pause * 2).min(self.settings.poll_interval);
+                        Rest::For(pause)
+                    }
+                }
+            }
+            Err(error) => {
+                if matches!(error, ObserverError::TooDeep(_)) {
+                    self.standing.report(Standing::FATAL, Some(error.to_string()));
+                }
+                self.standing.report(PART, Some(error.to_string()));
+                self.failures = self.failures.saturating_add(1);
+                Rest::For(backoff::rest(self.failures))
             }
         }
     }
@@ -347,9 +372,7 @@ impl Observer {
             .await?;
         self.clock.go_back(common.number, common.timestamp);
         self.announce(changed);
-        // A node that flaps between two chains must not keep us busy.
-        tokio::time::sleep(EAGER).await;
-        Ok(Step::Moved)
+        Ok(Step::WentBack)
     }
 
     fn announce(&self, changed: Vec<PreauthKey>) {

@@ -3,7 +3,7 @@
 //! At most one batch is open at a time, so the nonce is always the chain's own count. While a batch is in flight the
 //! next one gathers. What was written down can be sent again at any time; what a node says to it is advice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use alloy::primitives::Address;
@@ -36,7 +36,8 @@ pub(super) enum LaneError {
 }
 
 /// What a lane waits for after a step.
-pub(super) enum Next {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
     /// Nothing: there is more to do.
     Now,
     /// New work, or this long.
@@ -58,13 +59,15 @@ pub struct Lane {
     /// Name of this lane's part of the standing.
     pub(super) part: String,
     /// Open batches as this process knows them: one, or more after a reorg.
-    pub(super) flights: HashMap<BatchId, Flight>,
+    pub(super) flights: BTreeMap<BatchId, Flight>,
     /// Operations of the next batch at most; halved by a batch that failed as a whole.
     pub(super) max_items: usize,
     /// Gas the key could pay for, and nodes would relay, when last looked at.
     pub(super) affordable_gas: u64,
     /// Escrows of which the key was found to be no operator, and until when that is believed.
     pub(super) barred: HashMap<Address, Instant>,
+    /// Steps that failed, one after the other.
+    failures: u32,
 }
 
 impl Lane {
@@ -92,10 +95,11 @@ impl Lane {
             desk,
             settings,
             part,
-            flights: HashMap::new(),
+            flights: BTreeMap::new(),
             max_items,
             affordable_gas: u64::MAX,
             barred: HashMap::new(),
+            failures: 0,
         }
     }
 
@@ -107,22 +111,10 @@ impl Lane {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut work = self.signals.work();
         let mut blocks = self.signals.blocks();
-        let mut failures = 0;
         loop {
             work.mark_unchanged();
             blocks.mark_unchanged();
-            let next = match self.step().await {
-                Ok(next) => {
-                    failures = 0;
-                    next
-                }
-                Err(LaneError::Withdrawn) => Next::Now,
-                Err(error) => {
-                    failures += 1;
-                    self.standing.report(&self.part, Some(error.to_string()));
-                    Next::Block(backoff::rest(failures))
-                }
-            };
+            let next = self.turn().await;
             if stop.is_cancelled() {
                 return;
             }
@@ -139,6 +131,22 @@ impl Lane {
                     _ = blocks.changed() => {}
                     () = tokio::time::sleep(at_most) => {}
                 },
+            }
+        }
+    }
+
+    /// One step, and what to wait for before the next. Faults are reported and outlived.
+    pub(crate) async fn turn(&mut self) -> Next {
+        match self.step().await {
+            Ok(next) => {
+                self.failures = 0;
+                next
+            }
+            Err(LaneError::Withdrawn) => Next::Now,
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.standing.report(&self.part, Some(error.to_string()));
+                Next::Block(backoff::rest(self.failures))
             }
         }
     }

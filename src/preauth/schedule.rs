@@ -55,7 +55,7 @@ impl Sweeper {
     }
 
     /// One look; returns how many operations it began.
-    async fn sweep(&self) -> Result<usize, StoreError> {
+    pub(crate) async fn sweep(&self) -> Result<usize, StoreError> {
         let now = self.clock.now();
         let (settlements, cancels, expiries) = {
             let mut reader = self.store.read().await?;
