@@ -10,4 +10,6 @@ pub mod http;
 pub mod lane;
 pub mod model;
 pub mod preauth;
+#[cfg(test)]
+mod simulation;
 pub mod store;

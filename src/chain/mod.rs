@@ -25,6 +25,8 @@ use alloy::rpc::client::RpcClient;
 use alloy::transports::TransportError;
 
 pub use admin::{EscrowPlan, Mined, Step};
+#[cfg(test)]
+pub(crate) use bindings::IPreauthEscrow;
 pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
 pub use clock::{ChainClock, WallClock, wall_now};
 pub use code::CodeMismatch;
@@ -99,6 +101,12 @@ impl Chain {
         let provider = RootProvider::new(RpcClient::builder().http_with_client(http, url));
         let chain_id = alloy::providers::Provider::get_chain_id(&provider).await?;
         Ok(Self { provider, chain_id })
+    }
+
+    /// A chain that is reached through `provider`.
+    #[cfg(test)]
+    pub(crate) fn over(provider: RootProvider<Ethereum>, chain_id: u64) -> Self {
+        Self { provider, chain_id }
     }
 
     /// The chain id the node reported when the connection was made.

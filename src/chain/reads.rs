@@ -178,7 +178,9 @@ impl Chain {
             .with_gas_limit(gas_limit)
             .with_input(EscrowCall::encode_batch(calls, gas_per_call));
         let overrides = time.map(|time| BlockOverrides { time: Some(time.0), ..Default::default() });
-        let answer = match self.provider.call(request).with_block_overrides_opt(overrides).await {
+        // Named, because what is not named is "pending" to some clients and "latest" to others.
+        let dry_run = self.provider.call(request).block(BlockId::latest());
+        let answer = match dry_run.with_block_overrides_opt(overrides).await {
             Ok(answer) => answer,
             Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
                 Some(data) => return Ok(DryRun::Reverted(decode_failure(&data))),
@@ -276,7 +278,7 @@ impl Chain {
     /// Calls without sending; `None` when the callee reverts.
     async fn call_bytes(&self, to: Address, input: Bytes) -> Result<Option<Bytes>, ChainError> {
         let request = TransactionRequest::default().with_to(to).with_input(input);
-        match self.provider.call(request).await {
+        match self.provider.call(request).block(BlockId::latest()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if is_revert(&error) => Ok(None),
             Err(error) => Err(error.into()),

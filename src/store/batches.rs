@@ -210,6 +210,16 @@ pub async fn succeeded(connection: &mut Connection, id: BatchId) -> Result<Optio
     Ok(succeeded.map(|succeeded| succeeded != 0))
 }
 
+/// Whether signed bytes with this hash were written down.
+#[cfg(test)]
+pub async fn attempt_exists(connection: &mut Connection, hash: B256) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM attempts WHERE hash = $1")
+        .bind(hash.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
 /// Whether a batch may still be mined.
 pub async fn is_open(connection: &mut Connection, id: BatchId) -> Result<bool, StoreError> {
     let row = sqlx::query("SELECT 1 FROM batches WHERE id = $1 AND state = 'open'")

@@ -1,0 +1,165 @@
+//! The daemon's lanes, its observer, its verbs and its database, on a chain with geth's rules, through faults that a seed
+//! decides. Only the tests know this room.
+//!
+//! A life is one thread and one order of things: every request to a node waits at a gate ([`gate`]) until the driver
+//! ([`life`]) lets it go on, so a worker can be overtaken, starved or killed at each of them; time is tokio's, and stands
+//! still unless the driver moves it. The database is the real one. After every step of the observer the database must say
+//! what the chain said in that block ([`truth`]).
+//!
+//! A violation prints its seed. `PREAUTHD_SEED=N cargo nextest run a_life --no-capture` lives that life again, with a log;
+//! `PREAUTHD_SEEDS=N` chooses how many lives are lived, `PREAUTHD_FIRST_SEED=N` where they begin.
+
+mod contract;
+mod gate;
+mod life;
+mod network;
+mod node;
+mod requests;
+mod stage;
+mod truth;
+mod weather;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use life::{Life, Report};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lives of an ordinary run.
+const SEEDS: u64 = 10_000;
+/// Steps of bad weather in a life.
+const STEPS: u32 = 250;
+/// Threads that live.
+const THREADS: u64 = 3;
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_a_seed_brings_nothing_is_lost_and_nothing_happens_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    runtime().block_on(stage::furnish(folder.path()));
+    if let Some(seed) = setting("PREAUTHD_SEED") {
+        let report = live(seed, folder.path(), true).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        println!("seed {seed}: {report:?}");
+        return;
+    }
+    let (first, count) =
+        (setting("PREAUTHD_FIRST_SEED").unwrap_or(1), setting("PREAUTHD_SEEDS").unwrap_or(SEEDS));
+    let next = AtomicU64::new(first);
+    let (reports, failures) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + count || failures.lock().unwrap().len() >= 5 {
+                        return;
+                    }
+                    match live(seed, folder.path(), false) {
+                        Ok(report) => reports.lock().unwrap().push(report),
+                        Err(why) => drop(failures.lock().unwrap().insert(seed, why)),
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let reports = reports.into_inner().unwrap();
+    print(&reports, failures.len());
+    assert!(failures.is_empty(), "live one again with PREAUTHD_SEED=…: {failures:#?}");
+}
+
+/// Lives the life of a seed in a copy of the furnished database.
+fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(furnished).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    let errors = Errors::default();
+    let listener = tracing_subscriber::fmt()
+        .with_env_filter(if aloud { "preauthd=debug" } else { "preauthd=error" })
+        .with_writer(errors.clone())
+        .without_time()
+        .with_ansi(false)
+        .finish();
+    let lived = tracing::subscriber::with_default(listener, || {
+        let life = std::panic::AssertUnwindSafe(|| {
+            runtime().block_on(async {
+                // As long as something blocks, tokio does not move the clock by itself.
+                let (release, released) = std::sync::mpsc::channel::<()>();
+                let hold = tokio::task::spawn_blocking(move || released.recv());
+                let lived = Life::begin(seed, folder.path().to_owned()).live(STEPS).await;
+                drop(release);
+                let _ = hold.await;
+                lived
+            })
+        });
+        std::panic::catch_unwind(life).unwrap_or_else(|panic| Err(words_of(panic)))
+    });
+    let said = errors.0.lock().unwrap();
+    if aloud {
+        println!("{said}");
+    }
+    let complaint = said.lines().find(|line| line.contains("ERROR"));
+    match complaint {
+        Some(complaint) if lived.is_ok() => Err(format!("it logged an error: {complaint}")),
+        _ => lived,
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+}
+
+fn words_of(panic: Box<dyn std::any::Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// What was lived through, for whoever wants to know that it was about something.
+fn print(reports: &[Report], violations: usize) {
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
+    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+    for (status, count) in reports.iter().flat_map(|report| &report.tally) {
+        *tally.entry(status).or_default() += count;
+    }
+    let healing = reports.iter().map(|report| report.healing).max().unwrap_or(Duration::ZERO);
+    println!("lives: {}, violations: {violations}", reports.len());
+    println!(
+        "steps: {}, crashes: {}, reorgs: {}",
+        sum(|report| report.steps),
+        sum(|report| report.crashes),
+        sum(|report| report.reorgs)
+    );
+    println!("preauthorizations: {tally:?}");
+    println!("longest from the last fault to nothing left to do: {} s of chain time", healing.as_secs());
+}
+
+/// What was logged in a life.
+#[derive(Clone, Default)]
+struct Errors(std::sync::Arc<Mutex<String>>);
+
+impl std::io::Write for Errors {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Errors {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}

@@ -1,0 +1,172 @@
+//! Who takes part in a simulated life, and the daemon as it is put together for it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::{Address, U256, keccak256};
+use alloy::signers::local::PrivateKeySigner;
+use futures::FutureExt;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::contract::{Contracts, ESCROW, TokenState};
+use super::network::{GWEI, State};
+use crate::chain::{Chain, ChainClock, WallClock};
+use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
+use crate::model::{Account, ChainTime, Millis, Rules, Tenant, TenantId, Token, WalletRole};
+use crate::preauth::{PreauthSettings, Preauths, Sweeper};
+use crate::store::{Store, StoreError, instance, tenants, tokens, wallets};
+
+pub const CHAIN_ID: u64 = 31_337;
+/// When every life begins, Unix seconds.
+pub const BEGINNING: u64 = 1_774_433_730;
+pub const TOKENS: [Address; 2] = [Address::repeat_byte(0x71), Address::repeat_byte(0x72)];
+pub const SENDERS: [Address; 3] =
+    [Address::repeat_byte(0xa1), Address::repeat_byte(0xa2), Address::repeat_byte(0xa3)];
+pub const RECEIVERS: [Address; 2] = [Address::repeat_byte(0xb1), Address::repeat_byte(0xb2)];
+/// What each sender has and allows, in base units.
+const FUNDS: u128 = 1_000_000_000;
+
+/// The keys of the lanes.
+pub fn operators(count: usize) -> Vec<PrivateKeySigner> {
+    let key = |number: usize| PrivateKeySigner::from_bytes(&keccak256(number.to_be_bytes()));
+    (1..=count).map(|number| key(number).expect("a key")).collect()
+}
+
+pub fn tenant() -> Tenant {
+    Tenant {
+        id: TenantId(Uuid::from_u128(7)),
+        name: "shop".into(),
+        disabled: false,
+        allowed_tip_bps: 1_000,
+        default_ttl_seconds: 3_600,
+        rules: Rules::default(),
+    }
+}
+
+/// The chain before its first block.
+pub fn genesis(operators: &[PrivateKeySigner]) -> State {
+    let addresses: Vec<Address> = operators.iter().map(PrivateKeySigner::address).collect();
+    let token = TokenState {
+        balances: SENDERS.iter().map(|sender| (*sender, FUNDS)).collect(),
+        allowances: SENDERS.iter().map(|sender| (*sender, FUNDS)).collect(),
+        ..Default::default()
+    };
+    State {
+        nonces: Default::default(),
+        money: addresses.iter().map(|operator| (*operator, U256::from(100_000_000_000 * GWEI))).collect(),
+        contracts: Contracts {
+            operators: addresses.into_iter().collect(),
+            tokens: TOKENS.iter().map(|address| (*address, token.clone())).collect(),
+            ..Default::default()
+        },
+    }
+}
+
+/// A database with the tenant, the tokens and the wallets in it.
+pub async fn furnish(folder: &Path) {
+    let store = Store::open(folder).await.unwrap();
+    let now = Millis(0);
+    store
+        .write::<_, StoreError, _>(move |tx| {
+            async move {
+                instance::bind_to_chain(tx, CHAIN_ID, now).await?;
+                instance::add_escrow(tx, ESCROW, 0, now).await?;
+                let tenant = tenant();
+                tenants::insert(tx, &tenant, now).await?;
+                for address in TOKENS {
+                    let contract = Account::from_address(address);
+                    let token = Token { contract, symbol: "SIM".into(), decimals: 6, active: true };
+                    tokens::save(tx, &token, now).await?;
+                }
+                let senders = SENDERS.map(|sender| (sender, WalletRole::Sender));
+                let receivers = RECEIVERS.map(|receiver| (receiver, WalletRole::Receiver));
+                for (address, role) in senders.into_iter().chain(receivers) {
+                    wallets::register(tx, tenant.id, &Account::from_address(address), role, now).await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+        .unwrap();
+    store.close().await;
+}
+
+/// The wall clock of the life that runs: it goes with tokio's, which the driver moves.
+pub fn wall(began: Instant) -> WallClock {
+    let beginning = i64::try_from(BEGINNING).unwrap() * 1_000;
+    WallClock::played(move || Millis(beginning + i64::try_from(began.elapsed().as_millis()).unwrap()))
+}
+
+/// The daemon's parts, as `cli::daemon` puts them together.
+pub struct Daemon {
+    pub store: Store,
+    pub clock: ChainClock,
+    pub signals: Signals,
+    pub standing: Standing,
+    pub preauths: Preauths,
+    pub sweeper: Sweeper,
+    pub observer: Observer,
+    pub lanes: Vec<Lane>,
+}
+
+/// Starts the daemon: it reads the chain up to its head first.
+pub async fn start(
+    store: Store,
+    chain: Chain,
+    wall: WallClock,
+    settings: LaneSettings,
+    operators: Arc<Vec<PrivateKeySigner>>,
+) -> Result<Daemon, String> {
+    let (signals, standing) = (Signals::default(), Standing::default());
+    let observer = Observer::prepare(
+        store.clone(),
+        chain.clone(),
+        signals.clone(),
+        standing.clone(),
+        settings.clone(),
+        wall,
+    )
+    .await
+    .map_err(|error| error.to_string())?;
+    observer.catch_up().await.map_err(|error| error.to_string())?;
+    let clock = observer.clock();
+    clock.count_age();
+    let desk = Desk::new(store.clone());
+    let lane = |signer: &PrivateKeySigner| {
+        let (signals, standing) = (signals.clone(), standing.clone());
+        Lane::new(
+            signer.clone(),
+            store.clone(),
+            chain.clone(),
+            clock.clone(),
+            signals,
+            standing,
+            desk.clone(),
+            settings.clone(),
+        )
+    };
+    let lanes = operators.iter().map(lane).collect();
+    let preauth_settings = PreauthSettings {
+        escrow: ESCROW,
+        operators: operators.iter().map(PrivateKeySigner::address).collect(),
+        request_timeout: Duration::from_secs(30),
+    };
+    let preauths = Preauths::new(
+        store.clone(),
+        chain,
+        clock.clone(),
+        signals.clone(),
+        standing.clone(),
+        preauth_settings,
+    );
+    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone());
+    Ok(Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes })
+}
+
+/// The chain's time when a life begins.
+pub fn first_block_time() -> ChainTime {
+    ChainTime(BEGINNING)
+}

@@ -1,0 +1,135 @@
+//! What must be true whatever happens, checked against the database and the chain while a life goes on.
+
+use std::collections::BTreeMap;
+
+use super::network::Network;
+use super::stage::TOKENS;
+use crate::model::{ChainTime, Drift, OperationKind, Preauth, PreauthKey, PreauthStatus};
+use crate::store::{Store, batches, blocks, operations, preauths};
+
+/// What merchants were told, by invoice.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Answered with 2xx: it exists for ever.
+    pub accepted: bool,
+    /// Was seen as REJECTED: its caller gave up.
+    pub rejected: bool,
+    /// Was answered as cancelled.
+    pub cancelled: bool,
+}
+
+pub type Ledger = BTreeMap<String, Told>;
+
+pub async fn rows(store: &Store) -> Vec<Preauth> {
+    let mut reader = store.read().await.unwrap();
+    preauths::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap()
+}
+
+/// The database at its cursor says what the chain said in that very block, and knows everything that was promised.
+pub async fn check_projection(store: &Store, network: &Network, ledger: &mut Ledger) -> Result<(), String> {
+    let tip = {
+        let mut reader = store.read().await.unwrap();
+        blocks::tip(&mut reader).await.unwrap().unwrap()
+    };
+    let block = network.blocks.get(&tip.hash).ok_or("the cursor stands on a block that never was")?;
+    let rows = rows(store).await;
+    for row in &rows {
+        let contracts = &block.state.contracts;
+        if let Some(drift) = Drift::between(row, contracts.word(row.preauth_id)) {
+            return Err(format!(
+                "{} is {} in the database, and the chain says {} in block {}",
+                row.invoice,
+                row.status,
+                drift.word_of(drift.found),
+                tip.number
+            ));
+        }
+        let paid = contracts.settled.get(&row.preauth_id).copied();
+        if row.settlement.map(|settlement| settlement.amount.get()) != paid {
+            return Err(format!(
+                "{} was settled with {paid:?}, the database says {:?}",
+                row.invoice, row.settlement
+            ));
+        }
+        if let Some(told) = ledger.get_mut(row.invoice.as_str()) {
+            told.rejected |= row.status == PreauthStatus::Rejected;
+        }
+    }
+    for (invoice, told) in ledger.iter() {
+        if told.accepted && !rows.iter().any(|row| row.invoice.as_str() == invoice) {
+            return Err(format!("{invoice} was accepted and is gone"));
+        }
+    }
+    Ok(())
+}
+
+/// What keeps the daemon from being at rest; `None`: nothing is left to do.
+pub async fn unfinished(store: &Store, now: ChainTime) -> Option<String> {
+    let mut reader = store.read().await.unwrap();
+    if let Some(batch) = batches::open(&mut reader, None).await.unwrap().first() {
+        return Some(format!("batch {} of nonce {} is open", batch.id, batch.nonce));
+    }
+    for row in preauths::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap() {
+        let invoice = &row.invoice;
+        if row.status == PreauthStatus::Pending {
+            return Some(format!("{invoice} is PENDING"));
+        }
+        if let Some(open) = operations::open_of(&mut reader, row.key).await.unwrap() {
+            return Some(format!("{invoice} has an open {:?}: {open:?}", open.kind));
+        }
+        if row.status == PreauthStatus::Authorized {
+            let schedule_is_due = row.schedule.is_some_and(|schedule| schedule.settle_at <= now);
+            if row.expires_at <= now || row.cancel_requested || schedule_is_due {
+                return Some(format!("{invoice} is overdue"));
+            }
+        }
+    }
+    None
+}
+
+/// When nothing is left to do: every promise is kept, and the tokens are where they belong.
+pub async fn check_end(store: &Store, network: &Network, ledger: &Ledger) -> Result<(), String> {
+    let head = network.head();
+    let contracts = &head.state.contracts;
+    for row in rows(store).await {
+        if let Some(drift) = Drift::between(&row, contracts.word(row.preauth_id)) {
+            return Err(format!(
+                "in the end {} is {} and the chain says {}",
+                row.invoice,
+                row.status,
+                drift.word_of(drift.found)
+            ));
+        }
+        if matches!(row.status, PreauthStatus::Pending | PreauthStatus::Authorized) {
+            return Err(format!("in the end {} is still {}", row.invoice, row.status));
+        }
+        let told = ledger.get(row.invoice.as_str());
+        if row.status == PreauthStatus::Settled && told.is_some_and(|told| told.rejected || told.cancelled) {
+            return Err(format!(
+                "{} was paid although its merchant had been told that it was over: {told:?}",
+                row.invoice
+            ));
+        }
+    }
+    for token in TOKENS {
+        let held =
+            contracts.tokens[&token].balances.get(&super::contract::ESCROW).copied().unwrap_or_default();
+        if held != contracts.claimable_of(token) {
+            return Err(format!("in the end the escrow holds {held} of {token}"));
+        }
+    }
+    network.assert_effects_are_single();
+    Ok(())
+}
+
+/// The kinds of operations there were, for the tally.
+pub async fn tally(store: &Store, tally: &mut BTreeMap<String, u64>) {
+    for row in rows(store).await {
+        *tally.entry(row.status.to_string()).or_default() += 1;
+    }
+    let mut reader = store.read().await.unwrap();
+    for kind in OperationKind::ALL {
+        let open = operations::count_open(&mut reader, kind).await.unwrap();
+        assert_eq!(open, 0, "{kind:?} is open although all is at rest");
+    }
+}
