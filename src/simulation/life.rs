@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use alloy::providers::RootProvider;
 use alloy::rpc::client::RpcClient;
 use alloy::signers::local::PrivateKeySigner;
@@ -100,6 +101,8 @@ pub struct Life {
     start_due: Instant,
     stormy: bool,
     next_block: Instant,
+    /// The block that database and chain were last compared at.
+    checked: Option<B256>,
 }
 
 pub type Verdict = Result<(), String>;
@@ -140,6 +143,7 @@ impl Life {
             start_due: now,
             stormy: true,
             next_block: now,
+            checked: None,
         }
     }
 
@@ -375,7 +379,8 @@ impl Life {
                     Rest::For(pause) => now + pause,
                 };
                 running.observer = Some(Idle { worker, due });
-                truth::check_projection(&running.store, &self.network, &mut self.ledger).await?;
+                let seen = truth::check_projection(&running.store, &self.network, &mut self.ledger, self.checked);
+                self.checked = Some(seen.await?);
                 self.sweep().await;
             }
             Done::Lane(number, lane, next) => {
@@ -407,7 +412,7 @@ impl Life {
             .into_iter()
             .map(|lane| Some(IdleLane { lane: Box::new(lane), due: now, wakes_for_work: true }))
             .collect();
-        truth::check_projection(&store, &self.network, &mut self.ledger).await?;
+        self.checked = Some(truth::check_projection(&store, &self.network, &mut self.ledger, None).await?);
         self.running = Some(Running {
             preauths,
             store,

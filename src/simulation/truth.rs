@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use alloy::primitives::B256;
+
 use super::network::Network;
 use super::stage::TOKENS;
 use crate::model::{ChainTime, Drift, OperationKind, Preauth, PreauthKey, PreauthStatus};
@@ -26,11 +28,20 @@ pub async fn rows(store: &Store) -> Vec<Preauth> {
 }
 
 /// The database at its cursor says what the chain said in that very block, and knows everything that was promised.
-pub async fn check_projection(store: &Store, network: &Network, ledger: &mut Ledger) -> Result<(), String> {
+/// Returns the block, which is not looked at again as long as the cursor stays there.
+pub async fn check_projection(
+    store: &Store,
+    network: &Network,
+    ledger: &mut Ledger,
+    seen: Option<B256>,
+) -> Result<B256, String> {
     let tip = {
         let mut reader = store.read().await.unwrap();
         blocks::tip(&mut reader).await.unwrap().unwrap()
     };
+    if seen == Some(tip.hash) {
+        return Ok(tip.hash);
+    }
     let block = network.blocks.get(&tip.hash).ok_or("the cursor stands on a block that never was")?;
     let rows = rows(store).await;
     for row in &rows {
@@ -60,7 +71,7 @@ pub async fn check_projection(store: &Store, network: &Network, ledger: &mut Led
             return Err(format!("{invoice} was accepted and is gone"));
         }
     }
-    Ok(())
+    Ok(tip.hash)
 }
 
 /// What keeps the daemon from being at rest; `None`: nothing is left to do.

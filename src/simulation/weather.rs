@@ -35,18 +35,20 @@ pub struct Weather {
 impl Weather {
     pub fn of(random: &mut StdRng) -> Self {
         let mut one_of = |choices: &[u32]| *choices.choose(random).unwrap();
+        let block_time = u64::from(one_of(&[1, 2, 12]));
         let settings = LaneSettings {
             confirmations: u64::from(one_of(&[1, 1, 2, 3])),
             // Deeper than any reorg here, also where one follows the other.
             reorg_depth: 64,
             replace_after: Duration::from_secs(u64::from(one_of(&[6, 30]))),
+            poll_interval: Duration::from_millis(block_time * 500),
             max_batch_items: one_of(&[2, 5, 240]) as usize,
             ..LaneSettings::default()
         };
         Self {
             lanes: one_of(&[1, 1, 2]) as usize,
             nodes: one_of(&[1, 1, 2, 3]) as usize,
-            block_time: u64::from(one_of(&[1, 2, 12])),
+            block_time,
             block_gas_limit: u64::from(one_of(&[30_000_000, 30_000_000, 2_000_000])),
             sick_requests: one_of(&[0, 5, 25]),
             lag: one_of(&[0, 20, 60]),
