@@ -99,7 +99,7 @@ impl Daemon {
 
         let stop = CancellationToken::new();
         let mut workers = JoinSet::new();
-        let desk = Desk::new(store.clone());
+        let desk = Desk::new(store.clone(), standing.clone());
         for signer in &config.operators {
             let lane = Lane::new(
                 signer.clone(),
@@ -114,7 +114,8 @@ impl Daemon {
             workers.spawn(lane.run(stop.clone()));
         }
         workers.spawn(observer.run(stop.clone()));
-        workers.spawn(Sweeper::new(store.clone(), clock.clone(), signals.clone()).run(stop.clone()));
+        let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
+        workers.spawn(sweeper.run(stop.clone()));
 
         let settings = PreauthSettings {
             escrow: config.escrow,

@@ -7,7 +7,7 @@ use alloy::primitives::Address;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::gas;
+use super::{Standing, gas};
 use crate::chain::EscrowCall;
 use crate::model::{ChainTime, KindCounts, Millis, OperationId, OperationKind, share_batch};
 use crate::store::operations::{self, DueOperation};
@@ -21,6 +21,7 @@ const PICKS_PER_TURN: usize = 4;
 #[derive(Clone)]
 pub struct Desk {
     store: Store,
+    standing: Standing,
     book: Arc<Mutex<Book>>,
 }
 
@@ -41,8 +42,8 @@ pub(super) struct Capacity<'a> {
 
 impl Desk {
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store, book: Arc::default() }
+    pub fn new(store: Store, standing: Standing) -> Self {
+        Self { store, standing, book: Arc::default() }
     }
 
     /// Due operations of one escrow that fit into one transaction, shared fairly among the kinds. They are kept from
@@ -68,6 +69,7 @@ impl Desk {
         now: Millis,
     ) -> Result<Vec<Vec<DueOperation>>, StoreError> {
         let limit = u32::try_from(capacity.items + book.taken.len()).unwrap_or(u32::MAX);
+        let limit = limit.saturating_add(self.standing.unreadable_count());
         let mut reader = self.store.read().await?;
         let mut by_escrow = Vec::new();
         for (escrow, _) in instance::escrows(&mut reader).await? {
@@ -77,7 +79,8 @@ impl Desk {
                     waiting.push(Vec::new());
                     continue;
                 }
-                let mut due = operations::due(&mut reader, kind, escrow, now, limit).await?;
+                let due = operations::due(&mut reader, kind, escrow, now, limit).await?;
+                let mut due = self.standing.readable(due);
                 due.retain(|operation| !book.taken.contains(&operation.id));
                 waiting.push(due);
             }

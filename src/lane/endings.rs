@@ -6,7 +6,7 @@ use crate::model::{
     PreauthEvent, PreauthStatus,
 };
 use crate::store::blocks::Block;
-use crate::store::{Connection, StoreError, batches, blocks, operations, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, preauths};
 
 /// Whether a failure ends an operation. An expiry is never given up: it is the payer's money.
 pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
@@ -104,6 +104,7 @@ pub(super) async fn lose_batch(
     batch: BatchId,
     tip: &Block,
     now: Millis,
+    steps: &mut Steps,
 ) -> Result<(), StoreError> {
     let newest = blocks::tip(connection).await?;
     if newest.is_none_or(|newest| newest.hash != tip.hash) || !batches::is_open(connection, batch).await? {
@@ -111,17 +112,30 @@ pub(super) async fn lose_batch(
     }
     batches::mark_lost(connection, batch, tip.number, now).await?;
     for operation in operations::of_batch(connection, batch).await? {
-        if operation.batch != Some(batch) {
-            continue;
-        }
-        match operation.state {
-            OperationState::Batched => carried_without_effect(connection, &operation, now).await?,
-            OperationState::Parked => {
-                let preauth = preauths::by_key(connection, operation.preauth).await?;
-                resume_parked(connection, &preauth, now).await?;
+        match operation {
+            Err(unreadable) => steps.leave_out(unreadable)?,
+            Ok(operation) if operation.batch == Some(batch) => {
+                steps.begin(connection).await?;
+                let lost = lose_item(connection, &operation, now).await;
+                steps.end(connection, lost).await?;
             }
-            _ => {}
+            Ok(_) => {}
         }
     }
     Ok(())
+}
+
+async fn lose_item(
+    connection: &mut Connection,
+    operation: &Operation,
+    now: Millis,
+) -> Result<(), StoreError> {
+    match operation.state {
+        OperationState::Batched => carried_without_effect(connection, operation, now).await,
+        OperationState::Parked => {
+            let preauth = preauths::by_key(connection, operation.preauth).await?;
+            resume_parked(connection, &preauth, now).await
+        }
+        _ => Ok(()),
+    }
 }

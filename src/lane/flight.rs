@@ -13,7 +13,7 @@ use crate::chain::{EscrowCall, SendAdvice};
 use crate::model::{BatchId, OperationKind};
 use crate::store::batches::{Attempt, NewBatch, OpenBatch};
 use crate::store::blocks::Block;
-use crate::store::{StoreError, batches, blocks, operations, preauths};
+use crate::store::{Steps, StoreError, UnreadableRow, batches, blocks, operations, preauths};
 
 /// How often stored bytes are sent again while they are not mined.
 const REBROADCAST: Duration = Duration::from_secs(5);
@@ -47,7 +47,8 @@ impl Flight {
 impl Lane {
     /// Looks after an open batch: sends it again, replaces it, or finds that its nonce is gone.
     pub(super) async fn tend(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
-        let Some(newest) = batch.attempts.last() else { return Ok(()) };
+        batch.unreadable.iter().for_each(|row| self.standing.note_unreadable(row.clone()));
+        let Some(newest) = batch.attempts.last() else { return self.sign_again(batch).await };
         // Found after a restart or a reorg, nobody knows whether it was sent.
         let flight = *self.flights.entry(batch.id).or_insert_with(|| Flight::new(UNKNOWN_ITEMS));
         let Some(last_sent) = flight.last_sent else {
@@ -78,7 +79,8 @@ impl Lane {
         let deadline = {
             let mut reader = self.store.read().await?;
             let items = operations::of_batch(&mut reader, batch.id).await?;
-            items.iter().filter(|item| item.kind == OperationKind::Settle).map(|item| item.deadline).min()
+            let settlements = items.iter().flatten().filter(|item| item.kind == OperationKind::Settle);
+            settlements.map(|item| item.deadline).min()
         };
         let near =
             deadline.is_some_and(|deadline| deadline.seconds_since(self.clock.now()) < NEAR_DEADLINE_SECONDS);
@@ -101,11 +103,36 @@ impl Lane {
         tracing::warn!(batch = %batch.id, nonce = batch.nonce, operator = %self.operator(), block = tip.number,
             "the nonce was used, and no transaction of ours was seen to do it: the operations are due again");
         let (id, now) = (batch.id, self.clock.wall());
-        self.store
-            .write::<_, StoreError, _>(move |tx| async move { lose_batch(tx, id, &tip, now).await }.boxed())
+        let unreadable = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let mut steps = Steps::apart();
+                    lose_batch(tx, id, &tip, now, &mut steps).await?;
+                    Ok(steps.unreadable())
+                }
+                .boxed()
+            })
             .await?;
+        unreadable.into_iter().for_each(|row| self.standing.note_unreadable(row));
         self.signals.work_arrived();
         Ok(())
+    }
+
+    /// No attempt of the batch can be read. Whatever was sent of it, its nonce is good for one transaction only, so the
+    /// batch is signed anew at its nonce.
+    async fn sign_again(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
+        if let Some(tip) = self.block_without_us(batch).await? {
+            return self.give_up(batch, tip).await;
+        }
+        let fees = Fees::first(self.chain.fee_quote().await?, &self.settings);
+        match self.calls_of(batch).await? {
+            Ok(calls) => self.sign_attempt_of(batch, &calls, fees).await,
+            Err(unreadable) => {
+                self.standing.note_unreadable(unreadable);
+                Ok(())
+            }
+        }
     }
 
     /// Signs the same batch at its nonce with higher fees, writes it down, and sends it.
@@ -127,7 +154,27 @@ impl Lane {
             self.restart_patience(batch.id);
             return Ok(());
         };
-        let (calls, bare) = self.calls_of(batch).await?;
+        let calls = match self.calls_of(batch).await? {
+            Ok(calls) => calls,
+            Err(unreadable) => {
+                // What was signed before is what was meant; nothing new is signed from a damaged row.
+                self.standing.note_unreadable(unreadable);
+                self.broadcast(batch.id, newest).await;
+                self.restart_patience(batch.id);
+                return Ok(());
+            }
+        };
+        metrics::counter!("preauthd_replacements_total").increment(1);
+        self.sign_attempt_of(batch, &calls, fees).await
+    }
+
+    /// Signs a batch at its nonce, writes the bytes down, and sends them.
+    async fn sign_attempt_of(
+        &mut self,
+        batch: &OpenBatch,
+        (calls, bare): &(Vec<EscrowCall>, bool),
+        fees: Fees,
+    ) -> Result<(), LaneError> {
         let plan = NewBatch {
             operator: batch.operator,
             nonce: batch.nonce,
@@ -135,7 +182,7 @@ impl Lane {
             gas_limit: batch.gas_limit,
             gas_per_call: batch.gas_per_call,
         };
-        let attempt = self.sign_attempt(&plan, &calls, bare, fees)?;
+        let attempt = self.sign_attempt(&plan, calls, *bare, fees)?;
         let (id, stored) = (batch.id, attempt.clone());
         self.store
             .write::<_, StoreError, _>(move |tx| {
@@ -143,8 +190,7 @@ impl Lane {
             })
             .await?;
         tracing::info!(batch = %batch.id, nonce = batch.nonce, max_fee = fees.max_fee, transaction = %attempt.hash,
-            "batch replaced with higher fees");
-        metrics::counter!("preauthd_replacements_total").increment(1);
+            "batch signed again");
         self.restart_patience(batch.id);
         self.broadcast(batch.id, &attempt).await;
         Ok(())
@@ -156,13 +202,23 @@ impl Lane {
         }
     }
 
-    /// The calls of a batch, and whether a single one travels without a batch around it.
-    async fn calls_of(&self, batch: &OpenBatch) -> Result<(Vec<EscrowCall>, bool), LaneError> {
+    /// The calls of a batch, and whether a single one travels without a batch around it; or the row that stands in the way.
+    async fn calls_of(
+        &self,
+        batch: &OpenBatch,
+    ) -> Result<Result<(Vec<EscrowCall>, bool), UnreadableRow>, LaneError> {
         let mut reader = self.store.read().await?;
         let mut calls = Vec::new();
         let mut bare = true;
         for operation in operations::of_batch(&mut reader, batch.id).await? {
-            let preauth = preauths::by_key(&mut reader, operation.preauth).await?;
+            let operation = match operation {
+                Ok(operation) => operation,
+                Err(unreadable) => return Ok(Err(unreadable)),
+            };
+            let preauth = match preauths::by_key(&mut reader, operation.preauth).await {
+                Err(StoreError::Unreadable(unreadable)) => return Ok(Err(*unreadable)),
+                read => read?,
+            };
             bare &= operation.tries == 0;
             calls.push(EscrowCall {
                 kind: operation.kind,
@@ -171,7 +227,7 @@ impl Lane {
                 consent: preauth.consent,
             });
         }
-        Ok((calls, bare))
+        Ok(Ok((calls, bare)))
     }
 
     pub(super) async fn broadcast(&mut self, batch: BatchId, attempt: &Attempt) {

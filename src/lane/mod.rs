@@ -17,6 +17,7 @@ mod projection_tests;
 mod rollback;
 mod signals;
 mod standing;
+mod unreadable;
 mod worker;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@
 //! a reorg: the projection goes back to the newest block both chains share and follows the new one from there.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
@@ -20,7 +21,7 @@ use crate::chain::{
 use crate::model::{CallFailure, PreauthKey};
 use crate::store::batches::OpenBatch;
 use crate::store::blocks::Block;
-use crate::store::{Store, StoreError, batches, blocks, instance, operations, preauths};
+use crate::store::{Steps, Store, StoreError, batches, blocks, instance, operations, preauths};
 
 /// The part of [`Standing`] the observer answers for.
 const PART: &str = "chain";
@@ -293,13 +294,15 @@ impl Observer {
         let call = {
             let mut reader = self.store.read().await?;
             match operations::of_batch(&mut reader, batch.id).await?.as_slice() {
-                [only] => {
-                    let preauth = preauths::by_key(&mut reader, only.preauth).await?;
+                [Ok(only)] => {
+                    let preauths = preauths::by_keys(&mut reader, &[only.preauth]).await?;
+                    // What is damaged is left out when the block is taken in.
+                    let Some(Ok(preauth)) = preauths.get(&only.preauth) else { return Ok(None) };
                     EscrowCall {
                         kind: only.kind,
                         terms: preauth.terms(),
                         amount: only.amount.map(|(units, _)| units).unwrap_or_default(),
-                        consent: preauth.consent,
+                        consent: preauth.consent.clone(),
                     }
                 }
                 _ => return Ok(None),
@@ -327,15 +330,36 @@ impl Observer {
                 succeeded = receipt.succeeded, transaction = %receipt.transaction, "batch mined");
         }
         let forget_below = header.number.saturating_sub(self.settings.reorg_depth);
-        let changes = BlockChanges { header, logs, mined, forget_below };
-        let now = self.clock.wall();
-        let changed: Vec<PreauthKey> = self
-            .store
-            .write::<_, StoreError, _>(move |tx| async move { take_in(tx, &changes, now).await }.boxed())
-            .await?;
+        let changes = Arc::new(BlockChanges { header, logs, mined, forget_below });
+        let mut taken_in = self.take_in(changes.clone(), Steps::together()).await;
+        if matches!(taken_in, Err(StoreError::Unreadable(_))) {
+            taken_in = self.take_in(changes, Steps::apart()).await;
+        }
+        let changed = taken_in?;
         self.clock.advance(&header);
         self.announce(changed);
         Ok(Step::Moved)
+    }
+
+    /// Takes a block in, in one change.
+    async fn take_in(
+        &self,
+        changes: Arc<BlockChanges>,
+        mut steps: Steps,
+    ) -> Result<Vec<PreauthKey>, StoreError> {
+        let now = self.clock.wall();
+        let (changed, unreadable) = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let changed = take_in(tx, &changes, now, &mut steps).await?;
+                    Ok((changed, steps.unreadable()))
+                }
+                .boxed()
+            })
+            .await?;
+        unreadable.into_iter().for_each(|row| self.standing.note_unreadable(row));
+        Ok(changed)
     }
 
     /// Walks the stored blocks down to the newest one that is still in the chain, and takes back what is above it.
@@ -364,12 +388,18 @@ impl Observer {
         tracing::warn!(from = tip.number, to = common.number, "the chain was reorganized");
         metrics::counter!("preauthd_reorgs_total").increment(1);
         let now = self.clock.wall();
-        let changed: Vec<PreauthKey> = self
+        let (changed, unreadable) = self
             .store
             .write::<_, StoreError, _>(move |tx| {
-                async move { roll_back_to(tx, common.number, now).await }.boxed()
+                async move {
+                    let mut steps = Steps::apart();
+                    let changed = roll_back_to(tx, common.number, now, &mut steps).await?;
+                    Ok((changed, steps.unreadable()))
+                }
+                .boxed()
             })
             .await?;
+        unreadable.into_iter().for_each(|row| self.standing.note_unreadable(row));
         self.clock.go_back(common.number, common.timestamp);
         self.announce(changed);
         Ok(Step::WentBack)

@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
-use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, outcomes, preauths};
 
 use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
 
@@ -30,18 +30,22 @@ pub(super) struct MinedBatch {
     pub failure: Option<CallFailure>,
 }
 
-/// Takes a block in. Returns the preauths that changed.
+/// Takes a block in. Returns the preauths that changed. What the chain did to a preauth whose rows cannot be read is a
+/// step left out: it cannot be applied to them, and it must not hold up what the chain did to the others.
 pub(super) async fn take_in(
     connection: &mut Connection,
     changes: &BlockChanges,
     now: Millis,
+    steps: &mut Steps,
 ) -> Result<Vec<PreauthKey>, StoreError> {
     let mut changed = Vec::new();
     for log in &changes.logs {
-        apply_log(connection, changes, log, now, &mut changed).await?;
+        steps.begin(connection).await?;
+        let applied = apply_log(connection, changes, log, now, &mut changed).await;
+        steps.end(connection, applied).await?;
     }
     for mined in &changes.mined {
-        close_batch(connection, changes, mined, now, &mut changed).await?;
+        close_batch(connection, changes, mined, now, &mut changed, steps).await?;
     }
     let header = &changes.header;
     let block = Block { number: header.number, hash: header.hash, timestamp: header.timestamp };
@@ -284,6 +288,7 @@ async fn close_batch(
     mined: &MinedBatch,
     now: Millis,
     changed: &mut Vec<PreauthKey>,
+    steps: &mut Steps,
 ) -> Result<(), StoreError> {
     let receipt = &mined.receipt;
     let record = batches::Mined {
@@ -295,31 +300,44 @@ async fn close_batch(
     };
     batches::mark_mined(connection, mined.batch, &record, now).await?;
     for operation in operations::of_batch(connection, mined.batch).await? {
-        if operation.batch != Some(mined.batch) {
-            continue;
-        }
-        if operation.state == OperationState::Parked {
-            let preauth = preauths::by_key(connection, operation.preauth).await?;
-            resume_parked(connection, &preauth, now).await?;
-            continue;
-        }
-        if operation.state != OperationState::Batched {
-            continue;
-        }
-        match &mined.failure {
-            Some(failure) => {
-                let preauth = preauths::by_key(connection, operation.preauth).await?;
-                let position = Position {
-                    block: changes.header.number,
-                    // No log tells of it: a place of its own, below those of logs.
-                    log: -1 - i64::try_from(receipt.index).unwrap_or(i64::MAX - 1),
-                    transaction: receipt.transaction,
-                };
-                fail_mined(connection, changes, preauth, &operation, failure, &position, now, changed)
-                    .await?;
+        match operation {
+            Err(unreadable) => steps.leave_out(unreadable)?,
+            Ok(operation) if operation.batch == Some(mined.batch) => {
+                steps.begin(connection).await?;
+                let closed = close_item(connection, changes, mined, &operation, now, changed).await;
+                steps.end(connection, closed).await?;
             }
-            None => carried_without_effect(connection, &operation, now).await?,
+            Ok(_) => {}
         }
     }
     Ok(())
+}
+
+/// An operation whose batch was mined.
+async fn close_item(
+    connection: &mut Connection,
+    changes: &BlockChanges,
+    mined: &MinedBatch,
+    operation: &Operation,
+    now: Millis,
+    changed: &mut Vec<PreauthKey>,
+) -> Result<(), StoreError> {
+    if operation.state == OperationState::Parked {
+        let preauth = preauths::by_key(connection, operation.preauth).await?;
+        return resume_parked(connection, &preauth, now).await;
+    }
+    if operation.state != OperationState::Batched {
+        return Ok(());
+    }
+    let Some(failure) = &mined.failure else {
+        return carried_without_effect(connection, operation, now).await;
+    };
+    let preauth = preauths::by_key(connection, operation.preauth).await?;
+    let position = Position {
+        block: changes.header.number,
+        // No log tells of it: a place of its own, below those of logs.
+        log: -1 - i64::try_from(mined.receipt.index).unwrap_or(i64::MAX - 1),
+        transaction: mined.receipt.transaction,
+    };
+    fail_mined(connection, changes, preauth, operation, failure, &position, now, changed).await
 }

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::store::batches::{Attempt, NewBatch};
 use crate::store::preauths::NewPreauth;
-use crate::store::{Store, StoreError, batches, blocks, instance, operations, preauths, tenants};
+use crate::store::{Steps, Store, StoreError, batches, blocks, instance, operations, preauths, tenants};
 
 const ESCROW: Address = Address::repeat_byte(0xe5);
 const NOW: Millis = Millis(1_000);
@@ -129,14 +129,18 @@ impl World {
         });
         let changes = BlockChanges { header, logs, mined: mined.into_iter().collect(), forget_below: 0 };
         self.store
-            .write::<_, StoreError, _>(move |tx| async move { take_in(tx, &changes, NOW).await }.boxed())
+            .write::<_, StoreError, _>(move |tx| {
+                async move { take_in(tx, &changes, NOW, &mut Steps::together()).await }.boxed()
+            })
             .await
             .unwrap();
     }
 
     async fn back_to(&self, number: u64) {
         self.store
-            .write::<_, StoreError, _>(move |tx| async move { roll_back_to(tx, number, NOW).await }.boxed())
+            .write::<_, StoreError, _>(move |tx| {
+                async move { roll_back_to(tx, number, NOW, &mut Steps::together()).await }.boxed()
+            })
             .await
             .unwrap();
     }
@@ -366,7 +370,7 @@ async fn the_operations_of_a_lost_batch_are_due_again_and_a_reorg_opens_it() {
         .write::<_, StoreError, _>(move |tx| {
             async move {
                 let tip = blocks::tip(tx).await?.unwrap();
-                lose_batch(tx, batch, &tip, NOW).await
+                lose_batch(tx, batch, &tip, NOW, &mut Steps::together()).await
             }
             .boxed()
         })

@@ -2,34 +2,44 @@
 
 use super::endings::fail;
 use crate::model::{
-    Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
+    Millis, Operation, OperationKind, OperationState, PreauthEvent, PreauthKey, PreauthStatus,
 };
 use crate::store::outcomes::OutcomeKind;
-use crate::store::{Connection, StoreError, batches, blocks, operations, outcomes, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, outcomes, preauths};
 
 /// Takes back every block above `number`: outcomes are undone, newest first, and the batches they came from are open
-/// again. Returns the preauths that changed.
+/// again. Returns the preauths that changed. What cannot be read is a step left out.
 pub(super) async fn roll_back_to(
     connection: &mut Connection,
     number: u64,
     now: Millis,
+    steps: &mut Steps,
 ) -> Result<Vec<PreauthKey>, StoreError> {
     let mut changed = Vec::new();
     for (key, kind) in outcomes::take_above(connection, number).await? {
-        let preauth = preauths::by_key(connection, key).await?;
-        undo(connection, preauth, kind, now).await?;
+        steps.begin(connection).await?;
+        let undone = undo(connection, key, kind, now).await;
+        steps.end(connection, undone).await?;
         changed.push(key);
     }
     for batch in batches::reopen_above(connection, number, now).await? {
         for operation in operations::of_batch(connection, batch).await? {
-            if operation.batch == Some(batch) {
-                reopen(connection, &operation, now).await?;
+            match operation {
+                Err(unreadable) => steps.leave_out(unreadable)?,
+                Ok(operation) if operation.batch == Some(batch) => {
+                    steps.begin(connection).await?;
+                    let reopened = reopen(connection, &operation, now).await;
+                    steps.end(connection, reopened).await?;
+                }
+                Ok(_) => {}
             }
         }
     }
     // What was done by somebody else's transaction, or by a batch that is still open, is in no batch reopened here.
     for key in &changed {
-        take_up_again(connection, *key, now).await?;
+        steps.begin(connection).await?;
+        let taken_up = take_up_again(connection, *key, now).await;
+        steps.end(connection, taken_up).await?;
     }
     blocks::delete_above(connection, number).await?;
     Ok(changed)
@@ -37,10 +47,11 @@ pub(super) async fn roll_back_to(
 
 async fn undo(
     connection: &mut Connection,
-    mut preauth: Preauth,
+    key: PreauthKey,
     kind: OutcomeKind,
     now: Millis,
 ) -> Result<(), StoreError> {
+    let mut preauth = preauths::by_key(connection, key).await?;
     let event = match kind {
         OutcomeKind::Locked => {
             preauth.lock_transaction = None;

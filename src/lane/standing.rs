@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::unreadable::Register;
+
 /// What is wrong, by the part it is wrong with. Empty means ready. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
     troubles: Arc<Mutex<BTreeMap<String, String>>>,
+    pub(super) unreadable: Arc<Mutex<Register>>,
 }
 
 impl Standing {

@@ -4,7 +4,7 @@ use futures::FutureExt;
 use uuid::Uuid;
 
 use super::terms::Judged;
-use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait, ended};
+use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::chain::EscrowCall;
 use crate::model::{CallFailure, OperationKind, PreauthKey, PreauthStatus, Tenant};
 use crate::store::preauths::NewPreauth;
@@ -22,7 +22,7 @@ impl Preauths {
         creation: NewAuthorization,
         wait: Wait,
     ) -> Result<Ending, Fault> {
-        ended(self.try_authorize(tenant, creation, wait).await)
+        self.ended(self.try_authorize(tenant, creation, wait).await)
     }
 
     async fn try_authorize(

@@ -4,7 +4,7 @@ use futures::FutureExt;
 
 use super::settle::{Begun, begun_or_busy};
 use super::wait::{OperationEnd, not_authorized};
-use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait, ended};
+use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::model::{
     InvoiceId, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
     Tenant, TenantId,
@@ -26,7 +26,7 @@ impl Preauths {
     /// # Errors
     /// A [`Fault`] of the database.
     pub async fn cancel(&self, tenant: &Tenant, invoice: &InvoiceId, wait: Wait) -> Result<Ending, Fault> {
-        ended(self.try_cancel(tenant.id, invoice, wait).await)
+        self.ended(self.try_cancel(tenant.id, invoice, wait).await)
     }
 
     async fn try_cancel(&self, tenant: TenantId, invoice: &InvoiceId, wait: Wait) -> Result<Ending, Stop> {

@@ -89,6 +89,24 @@ impl Preauths {
     fn accepts_work(&self) -> Result<(), Refusal> {
         self.inner.standing.must_refuse().map_or(Ok(()), |why| Err(Refusal::NotReady(why)))
     }
+
+    /// Turns an early stop back into what it is for the caller.
+    fn ended(&self, result: Result<Ending, Stop>) -> Result<Ending, Fault> {
+        match result {
+            Ok(ending) => Ok(ending),
+            Err(Stop::Refused(refusal)) => Ok(Ending::Refused(refusal)),
+            Err(Stop::Fault(fault)) => Err(self.noted(fault)),
+        }
+    }
+
+    /// A fault that is a row's is everybody's business.
+    fn noted(&self, fault: impl Into<Fault>) -> Fault {
+        let fault = fault.into();
+        if let Fault::Store(StoreError::Unreadable(row)) = &fault {
+            self.inner.standing.note_unreadable(row.as_ref().clone());
+        }
+        fault
+    }
 }
 
 /// A creation, its shape checked.
@@ -171,14 +189,5 @@ impl From<StoreError> for Stop {
 impl From<ChainError> for Stop {
     fn from(error: ChainError) -> Self {
         Self::Fault(error.into())
-    }
-}
-
-/// Turns an early stop back into what it is for the caller.
-fn ended(result: Result<Ending, Stop>) -> Result<Ending, Fault> {
-    match result {
-        Ok(ending) => Ok(ending),
-        Err(Stop::Refused(refusal)) => Ok(Ending::Refused(refusal)),
-        Err(Stop::Fault(fault)) => Err(fault),
     }
 }

@@ -1,11 +1,15 @@
 //! Reading back.
 use super::{Fault, Preauths, Snapshot};
 use crate::model::{InvoiceId, Tenant, Token};
-use crate::store::{preauths, tokens};
+use crate::store::{StoreError, preauths, tokens};
 
 impl Preauths {
     /// A tenant's preauthorization; another tenant's does not exist for it.
     pub async fn find(&self, tenant: &Tenant, invoice: &InvoiceId) -> Result<Option<Snapshot>, Fault> {
+        self.try_find(tenant, invoice).await.map_err(|error| self.noted(error))
+    }
+
+    async fn try_find(&self, tenant: &Tenant, invoice: &InvoiceId) -> Result<Option<Snapshot>, StoreError> {
         let mut reader = self.inner.store.read().await?;
         let Some(preauth) = preauths::by_invoice(&mut reader, tenant.id, invoice).await? else {
             return Ok(None);
@@ -20,6 +24,16 @@ impl Preauths {
         filter: &preauths::Filter,
         limit: u32,
     ) -> Result<Vec<Snapshot>, Fault> {
+        self.try_list(tenant, filter, limit).await.map_err(|error| self.noted(error))
+    }
+
+    // A page that left something out would be taken for the whole.
+    async fn try_list(
+        &self,
+        tenant: &Tenant,
+        filter: &preauths::Filter,
+        limit: u32,
+    ) -> Result<Vec<Snapshot>, StoreError> {
         let mut reader = self.inner.store.read().await?;
         let page = preauths::page(&mut reader, tenant.id, filter, limit).await?;
         let mut snapshots = Vec::with_capacity(page.len());

@@ -131,7 +131,12 @@ impl Audit<'_> {
         let mut snapshot = self.database.snapshot().await?;
         let tip = tip(&mut snapshot).await?;
         let rows = match wanted {
-            Rows::After(key) => preauths::page_of_all(&mut snapshot, *key, PAGE).await?,
+            Rows::After(key) => {
+                let page = preauths::page_of_all(&mut snapshot, *key, PAGE).await?;
+                page.into_iter()
+                    .collect::<Result<_, _>>()
+                    .map_err(|row| StoreError::Unreadable(Box::new(row)))?
+            }
             Rows::These(keys) => {
                 let mut rows = Vec::with_capacity(keys.len());
                 for key in keys {

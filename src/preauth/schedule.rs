@@ -9,7 +9,7 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::ChainClock;
-use crate::lane::Signals;
+use crate::lane::{Signals, Standing};
 use crate::model::{Millis, OperationKind, Preauth};
 use crate::store::{Store, StoreError, operations, preauths};
 
@@ -25,12 +25,13 @@ pub struct Sweeper {
     store: Store,
     clock: ChainClock,
     signals: Signals,
+    standing: Standing,
 }
 
 impl Sweeper {
     #[must_use]
-    pub fn new(store: Store, clock: ChainClock, signals: Signals) -> Self {
-        Self { store, clock, signals }
+    pub fn new(store: Store, clock: ChainClock, signals: Signals, standing: Standing) -> Self {
+        Self { store, clock, signals, standing }
     }
 
     /// Sweeps until told to stop. Faults are logged and outlived.
@@ -56,16 +57,26 @@ impl Sweeper {
 
     /// One look; returns how many operations it began.
     pub(crate) async fn sweep(&self) -> Result<usize, StoreError> {
+        self.standing.look_again(&self.store).await?;
         let now = self.clock.now();
+        let damaged = self.standing.unreadable_count();
         let (settlements, cancels, expiries) = {
             let mut reader = self.store.read().await?;
-            let settlements = preauths::scheduled(&mut reader, now, PAGE).await?;
+            let settlements = preauths::scheduled(&mut reader, now, PAGE.saturating_add(damaged)).await?;
             let open = operations::count_open(&mut reader, OperationKind::Expire).await?;
             let room = OPEN_EXPIRIES.saturating_sub(open).min(u64::from(PAGE));
             let room = u32::try_from(room).unwrap_or(PAGE);
-            let expiries =
-                if room > 0 { preauths::overdue(&mut reader, now, room).await? } else { Vec::new() };
-            (settlements, preauths::to_cancel(&mut reader, PAGE).await?, expiries)
+            let expiries = if room > 0 {
+                preauths::overdue(&mut reader, now, room.saturating_add(damaged)).await?
+            } else {
+                Vec::new()
+            };
+            let cancels = preauths::to_cancel(&mut reader, PAGE.saturating_add(damaged)).await?;
+            (
+                self.standing.readable(settlements),
+                self.standing.readable(cancels),
+                self.standing.readable(expiries),
+            )
         };
         if settlements.is_empty() && cancels.is_empty() && expiries.is_empty() {
             return Ok(0);

@@ -4,7 +4,7 @@ use futures::FutureExt;
 
 use super::terms::{in_base_units, settlement_time};
 use super::wait::{OperationEnd, not_authorized};
-use super::{Ending, Fault, Preauths, Refusal, RequestedTime, Snapshot, Stop, Wait, ended};
+use super::{Ending, Fault, Preauths, Refusal, RequestedTime, Snapshot, Stop, Wait};
 use crate::model::{
     CallFailure, ChainTime, InvoiceId, OperationId, OperationKind, Preauth, PreauthKey, PreauthStatus,
     Schedule, Tenant, TenantId, TokenAmount,
@@ -31,7 +31,7 @@ impl Preauths {
         settle_at: RequestedTime,
         wait: Wait,
     ) -> Result<Ending, Fault> {
-        ended(match settle_at {
+        self.ended(match settle_at {
             RequestedTime::Absent => self.try_settle(tenant, invoice, amount, wait).await,
             _ => self.try_schedule(tenant, invoice, amount, settle_at).await,
         })
@@ -146,7 +146,7 @@ impl Preauths {
     /// # Errors
     /// A [`Fault`] of the database.
     pub async fn withdraw_settlement(&self, tenant: &Tenant, invoice: &InvoiceId) -> Result<Ending, Fault> {
-        ended(self.try_withdraw(tenant.id, invoice.clone()).await)
+        self.ended(self.try_withdraw(tenant.id, invoice.clone()).await)
     }
 
     async fn try_withdraw(&self, tenant: TenantId, invoice: InvoiceId) -> Result<Ending, Stop> {

@@ -379,7 +379,8 @@ impl Life {
                     Rest::For(pause) => now + pause,
                 };
                 running.observer = Some(Idle { worker, due });
-                let seen = truth::check_projection(&running.store, &self.network, &mut self.ledger, self.checked);
+                let seen =
+                    truth::check_projection(&running.store, &self.network, &mut self.ledger, self.checked);
                 self.checked = Some(seen.await?);
                 self.sweep().await;
             }

@@ -155,7 +155,8 @@ impl Node {
     }
 
     fn block(&self, network: &Network, at: &Value) -> Result<Arc<Block>, ErrorPayload> {
-        let named = at["blockHash"].as_str().or_else(|| at.as_str()).and_then(|hash| hash.parse::<B256>().ok());
+        let named =
+            at["blockHash"].as_str().or_else(|| at.as_str()).and_then(|hash| hash.parse::<B256>().ok());
         if let Some(hash) = named {
             return self.by_hash(network, hash);
         }

@@ -134,7 +134,7 @@ pub async fn start(
     observer.catch_up().await.map_err(|error| error.to_string())?;
     let clock = observer.clock();
     clock.count_age();
-    let desk = Desk::new(store.clone());
+    let desk = Desk::new(store.clone(), standing.clone());
     let lane = |signer: &PrivateKeySigner| {
         let (signals, standing) = (signals.clone(), standing.clone());
         Lane::new(
@@ -162,7 +162,7 @@ pub async fn start(
         standing.clone(),
         preauth_settings,
     );
-    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone());
+    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
     Ok(Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes })
 }
 

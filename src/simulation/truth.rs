@@ -24,7 +24,8 @@ pub type Ledger = BTreeMap<String, Told>;
 
 pub async fn rows(store: &Store) -> Vec<Preauth> {
     let mut reader = store.read().await.unwrap();
-    preauths::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap()
+    let rows = preauths::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap();
+    rows.into_iter().map(Result::unwrap).collect()
 }
 
 /// The database at its cursor says what the chain said in that very block, and knows everything that was promised.
@@ -80,7 +81,7 @@ pub async fn unfinished(store: &Store, now: ChainTime) -> Option<String> {
     if let Some(batch) = batches::open(&mut reader, None).await.unwrap().first() {
         return Some(format!("batch {} of nonce {} is open", batch.id, batch.nonce));
     }
-    for row in preauths::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap() {
+    for row in rows(store).await {
         let invoice = &row.invoice;
         if row.status == PreauthStatus::Pending {
             return Some(format!("{invoice} is PENDING"));

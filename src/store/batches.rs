@@ -1,11 +1,12 @@
 //! Batches, their items and their attempts.
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{address, b256, parsed, signed, unsigned};
-use super::{Connection, StoreError};
+use super::column::{address, b256, corrupt, parsed, signed, unsigned};
+use super::unreadable::{Table, apart};
+use super::{Connection, StoreError, UnreadableRow};
 use crate::model::{BatchId, Millis, Operation, OperationId};
 
 /// One signed encoding of a batch.
@@ -30,6 +31,8 @@ pub struct OpenBatch {
     pub gas_limit: u64,
     pub gas_per_call: u64,
     pub attempts: Vec<Attempt>,
+    /// Attempts whose bytes are not what was signed.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// What is fixed about a batch when it is formed.
@@ -82,7 +85,8 @@ pub async fn add_attempt(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO attempts (hash, batch_id, raw, max_fee, max_priority_fee, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash) DO UPDATE SET batch_id = excluded.batch_id",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (hash)
+         DO UPDATE SET batch_id = excluded.batch_id, raw = excluded.raw",
     )
     .bind(attempt.hash.as_slice())
     .bind(batch.0)
@@ -101,8 +105,8 @@ pub async fn open(
     operator: Option<Address>,
 ) -> Result<Vec<OpenBatch>, StoreError> {
     let rows = sqlx::query(
-        "SELECT b.id, operator, nonce, escrow, gas_limit, gas_per_call, hash, raw, max_fee, max_priority_fee,
-                a.created_at
+        "SELECT a.id, a.batch_id, operator, nonce, escrow, gas_limit, gas_per_call, hash, raw, max_fee,
+                max_priority_fee, a.created_at
          FROM batches b JOIN attempts a ON a.batch_id = b.id
          WHERE b.state = 'open' AND ($1 IS NULL OR operator = $1) ORDER BY nonce, b.id, a.id",
     )
@@ -111,19 +115,23 @@ pub async fn open(
     .await?;
     let mut batches: Vec<OpenBatch> = Vec::new();
     for row in &rows {
-        let attempt = decode_attempt(row)?;
-        let id = BatchId(row.try_get("id")?);
-        match batches.last_mut().filter(|batch| batch.id == id) {
-            Some(batch) => batch.attempts.push(attempt),
-            None => batches.push(OpenBatch {
+        let id = BatchId(row.try_get("batch_id")?);
+        if batches.last().is_none_or(|batch| batch.id != id) {
+            batches.push(OpenBatch {
                 id,
                 operator: address(row, "operator")?,
                 nonce: unsigned(row, "nonce")?,
                 escrow: address(row, "escrow")?,
                 gas_limit: unsigned(row, "gas_limit")?,
                 gas_per_call: unsigned(row, "gas_per_call")?,
-                attempts: vec![attempt],
-            }),
+                attempts: Vec::new(),
+                unreadable: Vec::new(),
+            });
+        }
+        let Some(batch) = batches.last_mut() else { continue };
+        match apart(decode_attempt(row))? {
+            Ok(attempt) => batch.attempts.push(attempt),
+            Err(unreadable) => batch.unreadable.push(unreadable),
         }
     }
     Ok(batches)
@@ -251,12 +259,34 @@ pub async fn last_mined_nonce(
     Ok(nonce.map(i64::unsigned_abs))
 }
 
+/// Whether the bytes of an attempt are what was signed. Those of a closed batch are no longer found: nobody needs them.
+pub(super) async fn verify_attempt(connection: &mut Connection, id: i64) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "SELECT a.id, a.batch_id, hash, raw, max_fee, max_priority_fee, a.created_at
+         FROM attempts a JOIN batches b ON b.id = a.batch_id WHERE a.id = $1 AND b.state = 'open'",
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await?;
+    decode_attempt(&row).map(drop)
+}
+
 fn decode_attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
-    Ok(Attempt {
+    decode_signed(row)
+        .map_err(|error| StoreError::Unreadable(Box::new(Table::Attempts.unreadable(row, &error))))
+}
+
+/// Signed bytes need no seal: they are their own preimage.
+fn decode_signed(row: &SqliteRow) -> Result<Attempt, StoreError> {
+    let attempt = Attempt {
         hash: b256(row, "hash")?,
         raw: Bytes::copy_from_slice(row.try_get("raw")?),
         max_fee: parsed(row, "max_fee")?,
         max_priority_fee: parsed(row, "max_priority_fee")?,
         created_at: Millis(row.try_get("created_at")?),
-    })
+    };
+    if keccak256(&attempt.raw) != attempt.hash {
+        return Err(corrupt("raw", "the bytes do not have the hash of the transaction"));
+    }
+    Ok(attempt)
 }

@@ -2,7 +2,8 @@
 //!
 //! Reads go to a pool that cannot write; changes go through [`Store::write`] to the one writer, which commits whatever
 //! has gathered in a single durable transaction (see [`writer`]). Rows are decoded strictly: a value that cannot be
-//! what it claims to be is [`StoreError::Corrupt`], never a default.
+//! what it claims to be is [`StoreError::Corrupt`], never a default, and a row of money that is not what was written is
+//! [`StoreError::Unreadable`] (see [`seal`]).
 
 pub mod api_keys;
 pub mod batches;
@@ -13,8 +14,13 @@ pub mod operations;
 pub mod outcomes;
 pub mod preauths;
 mod reader;
+mod seal;
+#[cfg(test)]
+mod seal_tests;
+mod sealing;
 pub mod tenants;
 pub mod tokens;
+mod unreadable;
 pub mod wallets;
 mod writer;
 
@@ -29,6 +35,7 @@ use sqlx::{ConnectOptions, Sqlite, SqlitePool};
 pub use sqlx::SqliteConnection as Connection;
 
 pub use reader::StoreReader;
+pub use unreadable::{Steps, Table, UnreadableRow};
 
 use writer::Writer;
 
@@ -50,6 +57,8 @@ pub enum StoreError {
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("database row: {0}")]
     Corrupt(String),
+    #[error("database: {0}")]
+    Unreadable(Box<UnreadableRow>),
     #[error("the change could not be committed: {0}")]
     Commit(String),
     #[error("the database takes no changes")]
@@ -100,7 +109,7 @@ impl Store {
         Ok(())
     }
 
-    /// Opens (and creates or migrates) the database in `folder`.
+    /// Opens (and creates or migrates, and seals) the database in `folder`.
     ///
     /// # Errors
     /// [`StoreError`] when the folder cannot be used or a migration fails.
@@ -117,6 +126,7 @@ impl Store {
             .synchronous(SqliteSynchronous::Full);
         let mut connection = options.clone().create_if_missing(true).connect().await?;
         MIGRATIONS.run(&mut connection).await?;
+        sealing::seal_all(&mut connection).await?;
         let reads =
             SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
         Ok(Self { reads, writer: Writer::spawn(connection) })

@@ -4,14 +4,25 @@ use alloy::primitives::{Address, Bytes};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{address, b256, base_units, chain_time, optional_amount, optional_failure, word};
-use super::{Connection, StoreError};
+use super::column::{chain_time, optional_amount, optional_failure, word};
+use super::seal::{Sealed, Value, bind};
+use super::unreadable::{Table, each};
+use super::{Connection, StoreError, UnreadableRow, preauths};
 use crate::model::{
     BaseUnits, BatchId, CallFailure, ChainTime, Millis, Operation, OperationId, OperationKind,
-    OperationState, PreauthKey, Terms, TokenAmount,
+    OperationState, Preauth, PreauthKey, Terms, TokenAmount,
 };
 
-const COLUMNS: &str = "id, preauth, kind, state, amount, amount_written, deadline, batch_id, failure, tries";
+const COLUMNS: &str = "o.id, o.preauth, o.kind, o.state, o.amount, o.amount_written, o.deadline, o.batch_id, \
+    o.failure, o.tries, o.seal";
+
+/// What is asked of the chain, for which preauth. Where the operation stands is no money.
+pub(super) const SEALED: Sealed = Sealed {
+    domain: "preauthd operations 1",
+    columns: &["preauth", "kind", "amount", "amount_written", "deadline"],
+    column: "seal",
+    what: "kind, amount and deadline",
+};
 
 /// Writes down an operation as due. `None`: another operation of the preauth is open.
 pub async fn insert(
@@ -22,24 +33,25 @@ pub async fn insert(
     deadline: ChainTime,
     now: Millis,
 ) -> Result<Option<OperationId>, StoreError> {
-    let row = sqlx::query(
-        "INSERT INTO operations (preauth, kind, state, amount, amount_written, deadline, created_at, updated_at)
-         VALUES ($1, $2, 'due', $3, $4, $5, $6, $6)
+    let values: [Value; SEALED.columns.len()] = [
+        preauth.0.into(),
+        kind.as_str().into(),
+        amount.map(|(units, _)| units.to_string()).into(),
+        amount.map(|(_, written)| written.to_string()).into(),
+        deadline.as_i64().into(),
+    ];
+    let seal = SEALED.seal(&values);
+    let insert = sqlx::query(
+        "INSERT INTO operations (preauth, kind, amount, amount_written, deadline, seal, state, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'due', $7, $7)
          ON CONFLICT (preauth) WHERE state IN ('due', 'batched') DO NOTHING RETURNING id",
-    )
-    .bind(preauth.0)
-    .bind(kind.as_str())
-    .bind(amount.map(|(units, _)| units.to_string()))
-    .bind(amount.map(|(_, written)| written.to_string()))
-    .bind(deadline.as_i64())
-    .bind(now.0)
-    .fetch_optional(connection)
-    .await?;
+    );
+    let row = bind(insert, values).bind(seal.as_slice()).bind(now.0).fetch_optional(connection).await?;
     row.map(|row| Ok(OperationId(row.try_get("id")?))).transpose()
 }
 
 pub async fn by_id(connection: &mut Connection, id: OperationId) -> Result<Operation, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations WHERE id = $1"));
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE id = $1"));
     decode(&sqlx::query(sql).bind(id.0).fetch_one(connection).await?)
 }
 
@@ -49,7 +61,7 @@ pub async fn open_of(
     preauth: PreauthKey,
 ) -> Result<Option<Operation>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM operations WHERE preauth = $1 AND state IN ('due', 'batched')"
+        "SELECT {COLUMNS} FROM operations o WHERE preauth = $1 AND state IN ('due', 'batched')"
     ));
     sqlx::query(sql).bind(preauth.0).fetch_optional(connection).await?.as_ref().map(decode).transpose()
 }
@@ -60,7 +72,7 @@ pub async fn parked_of(
     preauth: PreauthKey,
 ) -> Result<Vec<Operation>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM operations WHERE preauth = $1 AND state = 'parked' ORDER BY id DESC"
+        "SELECT {COLUMNS} FROM operations o WHERE preauth = $1 AND state = 'parked' ORDER BY id DESC"
     ));
     sqlx::query(sql).bind(preauth.0).fetch_all(connection).await?.iter().map(decode).collect()
 }
@@ -72,7 +84,7 @@ pub async fn newest_of(
     lock: bool,
 ) -> Result<Option<Operation>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM operations
+        "SELECT {COLUMNS} FROM operations o
          WHERE preauth = $1 AND (($2 = 1 AND kind = 'authorize') OR ($2 = 0 AND kind <> 'authorize' AND state = 'done'))
          ORDER BY id DESC LIMIT 1"
     ));
@@ -81,15 +93,16 @@ pub async fn newest_of(
 }
 
 /// The operations of a batch, in the order in which they travel.
-pub async fn of_batch(connection: &mut Connection, batch: BatchId) -> Result<Vec<Operation>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT o.id, preauth, kind, state, amount, amount_written, deadline, o.batch_id, failure, tries
-         FROM batch_items i JOIN operations o ON o.id = i.operation_id WHERE i.batch_id = $1 ORDER BY position",
-    )
-    .bind(batch.0)
-    .fetch_all(connection)
-    .await?;
-    rows.iter().map(decode).collect()
+pub async fn of_batch(
+    connection: &mut Connection,
+    batch: BatchId,
+) -> Result<Vec<Result<Operation, UnreadableRow>>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM batch_items i JOIN operations o ON o.id = i.operation_id
+         WHERE i.batch_id = $1 ORDER BY position"
+    ));
+    let rows = sqlx::query(sql).bind(batch.0).fetch_all(connection).await?;
+    each(&rows, decode)
 }
 
 /// How many operations of a kind are open.
@@ -117,49 +130,50 @@ pub struct DueOperation {
     pub tries: u32,
 }
 
-/// Due operations of a kind and an escrow whose time has come at `now`, nearest deadline first.
+/// Due operations of a kind and an escrow whose time has come at `now`, nearest deadline first. Each is an operation and
+/// a preauth, and unreadable where one of them is.
 pub async fn due(
     connection: &mut Connection,
     kind: OperationKind,
     escrow: Address,
     now: Millis,
     limit: u32,
-) -> Result<Vec<DueOperation>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT o.id, o.preauth, o.kind, o.amount, o.tries, p.escrow, p.sender, p.receiver, p.token, p.hold,
-                p.expires_at, p.preauth_id, p.consent
-         FROM operations o JOIN preauths p ON p.id = o.preauth
+) -> Result<Vec<Result<DueOperation, UnreadableRow>>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM operations o JOIN preauths p ON p.id = o.preauth
          WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 AND p.escrow = $4
-         ORDER BY o.deadline, o.id LIMIT $3",
-    )
-    .bind(kind.as_str())
-    .bind(now.0)
-    .bind(i64::from(limit))
-    .bind(escrow.as_slice())
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| {
-            let amount: Option<&str> = row.try_get("amount")?;
-            Ok(DueOperation {
-                id: OperationId(row.try_get("id")?),
-                preauth: PreauthKey(row.try_get("preauth")?),
-                kind: word(row, "kind", OperationKind::parse)?,
-                amount: amount.map(|_| base_units(row, "amount")).transpose()?,
-                escrow: address(row, "escrow")?,
-                terms: Terms {
-                    sender: address(row, "sender")?,
-                    receiver: address(row, "receiver")?,
-                    token: address(row, "token")?,
-                    hold: base_units(row, "hold")?,
-                    expires_at: chain_time(row, "expires_at")?,
-                    preauth_id: b256(row, "preauth_id")?,
-                },
-                consent: Bytes::copy_from_slice(row.try_get("consent")?),
-                tries: row.try_get("tries")?,
-            })
-        })
-        .collect()
+         ORDER BY o.deadline, o.id LIMIT $3"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(kind.as_str())
+        .bind(now.0)
+        .bind(i64::from(limit))
+        .bind(escrow.as_slice())
+        .fetch_all(&mut *connection)
+        .await?;
+    let due = each(&rows, decode)?;
+    let keys: Vec<PreauthKey> = due.iter().flatten().map(|operation| operation.preauth).collect();
+    let preauths = preauths::by_keys(connection, &keys).await?;
+    let with_preauth = |operation: Operation| match preauths.get(&operation.preauth) {
+        Some(Ok(preauth)) => Some(Ok(for_lane(operation, preauth))),
+        Some(Err(unreadable)) => Some(Err(unreadable.clone())),
+        None => None,
+    };
+    Ok(due.into_iter().filter_map(|read| read.map_or_else(|row| Some(Err(row)), with_preauth)).collect())
+}
+
+/// What is signed comes from here: from two sealed rows, and from nowhere else.
+fn for_lane(operation: Operation, preauth: &Preauth) -> DueOperation {
+    DueOperation {
+        id: operation.id,
+        preauth: operation.preauth,
+        kind: operation.kind,
+        amount: operation.amount.map(|(units, _)| units),
+        escrow: preauth.escrow,
+        terms: preauth.terms(),
+        consent: preauth.consent.clone(),
+        tries: operation.tries,
+    }
 }
 
 /// When the next due operation that was put off may be tried again.
@@ -245,7 +259,15 @@ pub async fn defer(
     Ok(())
 }
 
-fn decode(row: &SqliteRow) -> Result<Operation, StoreError> {
+/// Nothing of a row is believed before its seal was verified.
+pub(super) fn decode(row: &SqliteRow) -> Result<Operation, StoreError> {
+    SEALED
+        .verify(row)
+        .and_then(|()| decode_columns(row))
+        .map_err(|error| StoreError::Unreadable(Box::new(Table::Operations.unreadable(row, &error))))
+}
+
+fn decode_columns(row: &SqliteRow) -> Result<Operation, StoreError> {
     Ok(Operation {
         id: OperationId(row.try_get("id")?),
         preauth: PreauthKey(row.try_get("preauth")?),

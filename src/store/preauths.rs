@@ -1,6 +1,6 @@
 //! Preauthorizations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use alloy::primitives::{Address, B256, Bytes};
 use futures::TryStreamExt;
@@ -12,16 +12,67 @@ use super::column::{
     account, address, b256, base_units, chain_time, corrupt, millis, optional_amount, optional_b256,
     optional_base_units, optional_failure, tenant_id, token_amount, uuid, word,
 };
-use super::{Connection, StoreError};
+use super::seal::{Sealed, Value, bind};
+use super::unreadable::{Table, apart, each};
+use super::{Connection, StoreError, UnreadableRow};
 use crate::model::{
     Account, BaseUnits, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Schedule,
     Settlement, TenantId, TokenAmount,
 };
 
-const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender_written, \
-    receiver_written, token_written, decimals, amount_written, hold, expires_at, consent, status, cancel_requested, \
-    settle_at, scheduled, scheduled_written, settled, settled_written, lock_transaction, close_transaction, \
-    deferred_refund, failure, created_at, updated_at";
+const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written, \
+    receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent, status, \
+    cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written, lock_transaction, \
+    close_transaction, deferred_refund, failure, created_at, updated_at, terms_seal, state_seal";
+
+/// Keys that one statement asks for.
+const KEYS: usize = 256;
+
+/// What never changes.
+pub(super) const TERMS: Sealed = Sealed {
+    domain: "preauthd preauths.terms 1",
+    columns: &[
+        "transaction_id",
+        "tenant_id",
+        "invoice_id",
+        "preauth_id",
+        "escrow",
+        "sender",
+        "sender_written",
+        "receiver",
+        "receiver_written",
+        "token",
+        "token_written",
+        "decimals",
+        "amount_written",
+        "hold",
+        "expires_at",
+        "consent",
+    ],
+    column: "terms_seal",
+    what: "terms",
+};
+
+/// What changes, bound to the preauth id, so that it cannot pass for another row's.
+pub(super) const STATE: Sealed = Sealed {
+    domain: "preauthd preauths.state 1",
+    columns: &[
+        "preauth_id",
+        "status",
+        "cancel_requested",
+        "settle_at",
+        "scheduled",
+        "scheduled_written",
+        "settled",
+        "settled_written",
+        "lock_transaction",
+        "close_transaction",
+        "deferred_refund",
+        "failure",
+    ],
+    column: "state_seal",
+    what: "status and settlement",
+};
 
 /// What is fixed about a preauthorization when it is created.
 #[derive(Debug, Clone)]
@@ -42,68 +93,136 @@ pub struct NewPreauth {
     pub schedule: Option<Schedule>,
 }
 
+impl NewPreauth {
+    /// What it is before anything has happened to it. It has no key yet.
+    fn pending(&self, now: Millis) -> Preauth {
+        Preauth {
+            key: PreauthKey(0),
+            transaction_id: self.transaction_id,
+            tenant: self.tenant,
+            invoice: self.invoice.clone(),
+            preauth_id: self.preauth_id,
+            escrow: self.escrow,
+            sender: self.sender.clone(),
+            receiver: self.receiver.clone(),
+            token: self.token.clone(),
+            decimals: self.decimals,
+            amount: self.amount,
+            hold: self.hold,
+            expires_at: self.expires_at,
+            consent: self.consent.clone(),
+            status: PreauthStatus::Pending,
+            cancel_requested: false,
+            schedule: self.schedule,
+            settlement: None,
+            lock_transaction: None,
+            close_transaction: None,
+            deferred_refund: None,
+            failure: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// Stores a new preauthorization as PENDING. An invoice id that is taken is a unique violation.
 pub async fn insert(
     connection: &mut Connection,
     new: &NewPreauth,
     now: Millis,
 ) -> Result<PreauthKey, StoreError> {
-    let row = sqlx::query(
+    let insert = sqlx::query(
         "INSERT INTO preauths (transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written,
              receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent,
-             status, settle_at, scheduled, scheduled_written, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'PENDING', $17, $18, $19, $20, $20)
+             status, cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written,
+             lock_transaction, close_transaction, deferred_refund, failure, terms_seal, state_seal, created_at,
+             updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+             $23, $24, $25, $26, $27, $28, $29, $30, $30)
          RETURNING id",
-    )
-    .bind(new.transaction_id.as_bytes().as_slice())
-    .bind(new.tenant.0.as_bytes().as_slice())
-    .bind(new.invoice.as_str())
-    .bind(new.preauth_id.as_slice())
-    .bind(new.escrow.as_slice())
-    .bind(new.sender.address().as_slice())
-    .bind(new.sender.written())
-    .bind(new.receiver.address().as_slice())
-    .bind(new.receiver.written())
-    .bind(new.token.address().as_slice())
-    .bind(new.token.written())
-    .bind(i64::from(new.decimals))
-    .bind(new.amount.to_string())
-    .bind(new.hold.to_string())
-    .bind(new.expires_at.as_i64())
-    .bind(new.consent.as_ref())
-    .bind(new.schedule.map(|schedule| schedule.settle_at.as_i64()))
-    .bind(new.schedule.map(|schedule| schedule.amount.to_string()))
-    .bind(new.schedule.map(|schedule| schedule.written.to_string()))
-    .bind(now.0)
-    .fetch_one(connection)
-    .await?;
+    );
+    let row = bind(insert, sealed_values(&new.pending(now))).bind(now.0).fetch_one(connection).await?;
     Ok(PreauthKey(row.try_get("id")?))
 }
 
 /// Stores everything that can change about a preauthorization.
 pub async fn save(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
-    sqlx::query(
+    let state = state_values(preauth);
+    let seal = STATE.seal(&state);
+    // The preauth id finds the row as well as its key does; both must be right.
+    let update = sqlx::query(
         "UPDATE preauths SET status = $2, cancel_requested = $3, settle_at = $4, scheduled = $5, scheduled_written = $6,
              settled = $7, settled_written = $8, lock_transaction = $9, close_transaction = $10,
-             deferred_refund = $11, failure = $12, updated_at = $13
-         WHERE id = $1",
-    )
-    .bind(preauth.key.0)
-    .bind(preauth.status.as_str())
-    .bind(i64::from(preauth.cancel_requested))
-    .bind(preauth.schedule.map(|schedule| schedule.settle_at.as_i64()))
-    .bind(preauth.schedule.map(|schedule| schedule.amount.to_string()))
-    .bind(preauth.schedule.map(|schedule| schedule.written.to_string()))
-    .bind(preauth.settlement.map(|settlement| settlement.amount.to_string()))
-    .bind(preauth.settlement.map(|settlement| settlement.written.to_string()))
-    .bind(preauth.lock_transaction.as_ref().map(|hash| hash.as_slice()))
-    .bind(preauth.close_transaction.as_ref().map(|hash| hash.as_slice()))
-    .bind(preauth.deferred_refund.map(|units| units.to_string()))
-    .bind(preauth.failure.as_ref().map(ToString::to_string))
-    .bind(now.0)
-    .execute(connection)
-    .await?;
-    Ok(())
+             deferred_refund = $11, failure = $12, state_seal = $13, updated_at = $14
+         WHERE preauth_id = $1 AND id = $15",
+    );
+    let done =
+        bind(update, state).bind(seal.as_slice()).bind(now.0).bind(preauth.key.0).execute(connection).await?;
+    if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
+}
+
+/// Writes a row anew as a whole, whatever it holds now: for who knows from elsewhere what belongs into it.
+pub async fn rewrite(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
+    let update = sqlx::query(
+        "UPDATE preauths SET transaction_id = $1, tenant_id = $2, invoice_id = $3, preauth_id = $4, escrow = $5,
+             sender = $6, sender_written = $7, receiver = $8, receiver_written = $9, token = $10, token_written = $11,
+             decimals = $12, amount_written = $13, hold = $14, expires_at = $15, consent = $16, status = $17,
+             cancel_requested = $18, settle_at = $19, scheduled = $20, scheduled_written = $21, settled = $22,
+             settled_written = $23, lock_transaction = $24, close_transaction = $25, deferred_refund = $26,
+             failure = $27, terms_seal = $28, state_seal = $29, updated_at = $30
+         WHERE id = $31",
+    );
+    let done =
+        bind(update, sealed_values(preauth)).bind(now.0).bind(preauth.key.0).execute(connection).await?;
+    if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
+}
+
+/// The values of [`TERMS`] and [`STATE`], each column once, and their seals.
+fn sealed_values(preauth: &Preauth) -> impl Iterator<Item = Value> {
+    let (terms, state) = (terms_values(preauth), state_values(preauth));
+    let seals = [TERMS.seal(&terms), STATE.seal(&state)].map(|seal| seal.as_slice().into());
+    // The state's first value is the preauth id, which is among the terms.
+    terms.into_iter().chain(state.into_iter().skip(1)).chain(seals)
+}
+
+/// The values of [`TERMS`].
+fn terms_values(terms: &Preauth) -> [Value; TERMS.columns.len()] {
+    [
+        terms.transaction_id.as_bytes().as_slice().into(),
+        terms.tenant.0.as_bytes().as_slice().into(),
+        terms.invoice.as_str().into(),
+        terms.preauth_id.as_slice().into(),
+        terms.escrow.as_slice().into(),
+        terms.sender.address().as_slice().into(),
+        terms.sender.written().into(),
+        terms.receiver.address().as_slice().into(),
+        terms.receiver.written().into(),
+        terms.token.address().as_slice().into(),
+        terms.token.written().into(),
+        i64::from(terms.decimals).into(),
+        terms.amount.to_string().into(),
+        terms.hold.to_string().into(),
+        terms.expires_at.as_i64().into(),
+        terms.consent.as_ref().into(),
+    ]
+}
+
+/// The values of [`STATE`].
+fn state_values(state: &Preauth) -> [Value; STATE.columns.len()] {
+    [
+        state.preauth_id.as_slice().into(),
+        state.status.as_str().into(),
+        i64::from(state.cancel_requested).into(),
+        state.schedule.map(|schedule| schedule.settle_at.as_i64()).into(),
+        state.schedule.map(|schedule| schedule.amount.to_string()).into(),
+        state.schedule.map(|schedule| schedule.written.to_string()).into(),
+        state.settlement.map(|settlement| settlement.amount.to_string()).into(),
+        state.settlement.map(|settlement| settlement.written.to_string()).into(),
+        state.lock_transaction.as_ref().map(|hash| hash.as_slice()).into(),
+        state.close_transaction.as_ref().map(|hash| hash.as_slice()).into(),
+        state.deferred_refund.map(|units| units.to_string()).into(),
+        state.failure.as_ref().map(ToString::to_string).into(),
+    ]
 }
 
 /// A tenant's preauthorization by its invoice.
@@ -129,6 +248,26 @@ pub async fn by_key(connection: &mut Connection, key: PreauthKey) -> Result<Prea
     decode(&sqlx::query(sql).bind(key.0).fetch_one(connection).await?)
 }
 
+/// Preauthorizations by their database keys.
+pub async fn by_keys(
+    connection: &mut Connection,
+    keys: &[PreauthKey],
+) -> Result<HashMap<PreauthKey, Result<Preauth, UnreadableRow>>, StoreError> {
+    let mut found = HashMap::with_capacity(keys.len());
+    for some in keys.chunks(KEYS) {
+        let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+        let sql = sqlx::AssertSqlSafe(format!(
+            "SELECT {COLUMNS} FROM preauths WHERE id IN ({})",
+            places.join(", ")
+        ));
+        let query = some.iter().fold(sqlx::query(sql), |query, key| query.bind(key.0));
+        for row in query.fetch_all(&mut *connection).await? {
+            found.insert(PreauthKey(row.try_get("id")?), apart(decode(&row))?);
+        }
+    }
+    Ok(found)
+}
+
 /// Any preauthorization by its name on chain and the escrow that holds it, for the observer.
 pub async fn by_preauth_id(
     connection: &mut Connection,
@@ -145,7 +284,8 @@ pub async fn by_preauth_id(
     row.as_ref().map(decode).transpose()
 }
 
-/// Sum of a sender's open holds of a token with a tenant, in base units.
+/// Sum of a sender's open holds of a token with a tenant, in base units. The seals are not verified: it bounds what a
+/// tenant allows itself, and one damaged row must not refuse every further sale to this sender.
 pub async fn open_total(
     connection: &mut Connection,
     tenant: TenantId,
@@ -207,7 +347,7 @@ pub async fn overdue(
     connection: &mut Connection,
     now: ChainTime,
     limit: u32,
-) -> Result<Vec<Preauth>, StoreError> {
+) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND expires_at <= $1
@@ -216,7 +356,7 @@ pub async fn overdue(
          ORDER BY expires_at, id LIMIT $2"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter().map(decode).collect()
+    each(&rows, decode)
 }
 
 /// Scheduled settlements that are due at `now` and not past their expiry, with nothing being done about them, oldest
@@ -225,7 +365,7 @@ pub async fn scheduled(
     connection: &mut Connection,
     now: ChainTime,
     limit: u32,
-) -> Result<Vec<Preauth>, StoreError> {
+) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND settle_at IS NOT NULL AND settle_at <= $1 AND expires_at > $1
@@ -234,12 +374,15 @@ pub async fn scheduled(
          ORDER BY settle_at, id LIMIT $2"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter().map(decode).collect()
+    each(&rows, decode)
 }
 
 /// Holds that are to be cancelled, because that was asked for before they were locked, with nothing being done about
 /// them.
-pub async fn to_cancel(connection: &mut Connection, limit: u32) -> Result<Vec<Preauth>, StoreError> {
+pub async fn to_cancel(
+    connection: &mut Connection,
+    limit: u32,
+) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND cancel_requested = 1
@@ -247,7 +390,7 @@ pub async fn to_cancel(connection: &mut Connection, limit: u32) -> Result<Vec<Pr
          ORDER BY id LIMIT $1"
     ));
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter().map(decode).collect()
+    each(&rows, decode)
 }
 
 /// A page of the preauthorizations of all tenants, oldest first, for the comparison with the chain.
@@ -255,24 +398,19 @@ pub async fn page_of_all(
     connection: &mut Connection,
     after: PreauthKey,
     limit: u32,
-) -> Result<Vec<Preauth>, StoreError> {
+) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
     let sql =
         sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2"));
     let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            // Whoever looks for faults must be told in which row they are.
-            let invoice = row.try_get::<&str, _>("invoice_id").unwrap_or("?");
-            decode(row).map_err(|error| StoreError::Corrupt(format!("preauth of invoice {invoice}: {error}")))
-        })
-        .collect()
+    each(&rows, decode)
 }
 
 /// What is open by escrow and token, in base units.
 pub async fn open_totals(
     connection: &mut Connection,
 ) -> Result<BTreeMap<(Address, Address), u128>, StoreError> {
-    // SQLite's SUM knows 64 bits only. Row by row, so that a million open holds fill no memory.
+    // SQLite's SUM knows 64 bits only. Row by row, so that a million open holds fill no memory. The seals are not looked
+    // at: whoever asks walks over every row beside this, and is told of each that is damaged.
     let mut rows =
         sqlx::query("SELECT escrow, token, hold FROM preauths WHERE status = 'AUTHORIZED'").fetch(connection);
     let mut totals = BTreeMap::new();
@@ -294,7 +432,15 @@ pub async fn claims(connection: &mut Connection) -> Result<Vec<(Address, Address
         .collect()
 }
 
-fn decode(row: &SqliteRow) -> Result<Preauth, StoreError> {
+/// Nothing of a row is believed before its seals were verified.
+pub(super) fn decode(row: &SqliteRow) -> Result<Preauth, StoreError> {
+    let verified = TERMS.verify(row).and_then(|()| STATE.verify(row));
+    verified
+        .and_then(|()| decode_columns(row))
+        .map_err(|error| StoreError::Unreadable(Box::new(Table::Preauths.unreadable(row, &error))))
+}
+
+fn decode_columns(row: &SqliteRow) -> Result<Preauth, StoreError> {
     let scheduled = optional_amount(row, "scheduled", "scheduled_written")?;
     let settle_at: Option<i64> = row.try_get("settle_at")?;
     let settled = optional_amount(row, "settled", "settled_written")?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Row, Sqlite, SqlitePool, Transaction};
 
-use super::{BUSY_TIMEOUT, DATABASE_FILE, MIGRATIONS, StoreError};
+use super::{BUSY_TIMEOUT, DATABASE_FILE, MIGRATIONS, StoreError, sealing};
 
 /// An open database that cannot be written to.
 pub struct StoreReader {
@@ -27,7 +27,8 @@ impl StoreReader {
             .fetch_one(&reads)
             .await?
             .try_get(0)?;
-        if version != MIGRATIONS.iter().map(|migration| migration.version).max() {
+        let is_ours = version == MIGRATIONS.iter().map(|migration| migration.version).max();
+        if !is_ours || !sealing::is_done(&mut *reads.acquire().await?).await? {
             return Err(StoreError::OtherVersion);
         }
         Ok(Self { reads })

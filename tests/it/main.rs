@@ -24,6 +24,7 @@ mod refusals;
 mod reorg;
 mod schedule;
 mod settlement_refusals;
+mod storage;
 mod stuck;
 mod tips;
 mod wallets;
