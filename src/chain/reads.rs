@@ -26,7 +26,7 @@ pub struct BlockHeader {
 }
 
 /// A block as the observer takes it in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockView {
     pub header: BlockHeader,
     /// The hashes of its transactions, in order.
@@ -34,7 +34,7 @@ pub struct BlockView {
 }
 
 /// How a transaction was mined.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     pub transaction: B256,
     pub block: u64,

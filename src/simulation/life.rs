@@ -122,8 +122,8 @@ impl Life {
         );
         let nodes = (0..weather.nodes).map(|pool| Node { pool, seen: Arc::clone(&network.branch) }).collect();
         let gate = Gate::default();
-        let client = RpcClient::new(Wire { gate: gate.clone(), endpoint: 0 }, true);
-        let chain = Chain::over(RootProvider::new(client), stage::CHAIN_ID);
+        let wire = BoxTransport::new(Wire { gate: gate.clone(), endpoint: 0 });
+        let chain = Chain::over(vec![wire], stage::CHAIN_ID, 1);
         let now = Instant::now();
         Self {
             random,

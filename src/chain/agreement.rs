@@ -1,0 +1,219 @@
+//! How many endpoints must show the same before it is believed.
+//!
+//! What one endpoint says of a block is money: a hold that was locked, a settlement that was paid. Where several are
+//! configured, so many as the operator demands are asked anew for the block, each for itself, and compared with what the
+//! observer is about to write down. A node that lags or is silent is waited for; one that says something else is too, and
+//! reads begin with another one meanwhile.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256};
+use alloy::providers::RootProvider;
+use alloy::rpc::client::RpcClient;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use super::endpoints::Endpoints;
+use super::{BlockHeader, BlockView, Chain, ChainError, EscrowLog, Receipt};
+
+/// How long a witness may take to say what it sees.
+const HEARING: Duration = Duration::from_secs(5);
+/// How long a missing agreement is nothing to speak of: nodes hear of a block one after the other.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Every endpoint for itself, and how many of them must agree.
+pub(super) struct Witnesses {
+    endpoints: Endpoints,
+    chain_id: u64,
+    needed: usize,
+    /// Since when agreement about a block is missing.
+    missing: Mutex<Option<(u64, Instant)>>,
+}
+
+/// What one witness says to a claim.
+enum Word {
+    /// It sees the same.
+    Same,
+    /// It does not see it yet.
+    NotYet,
+    /// It sees something else.
+    Other,
+    Silent(ChainError),
+}
+
+impl Witnesses {
+    pub fn new(endpoints: Endpoints, chain_id: u64, needed: usize) -> Self {
+        Self { endpoints, chain_id, needed, missing: Mutex::new(None) }
+    }
+
+    /// Asks all that are needed and more, until enough see the same. `false`: not yet.
+    async fn agree<F>(&self, block: u64, ask: impl Fn(Chain) -> F) -> Result<bool, ChainError>
+    where
+        F: Future<Output = Result<Word, ChainError>>,
+    {
+        if self.needed <= 1 {
+            return Ok(true);
+        }
+        let hearing = self.endpoints.each().iter().map(|endpoint| {
+            let provider = RootProvider::new(RpcClient::new(endpoint.clone(), false));
+            // A single one has nobody to agree with.
+            let alone = Self::new(self.endpoints.clone(), self.chain_id, 1);
+            let asked = ask(Chain { provider, chain_id: self.chain_id, witnesses: alone.into() });
+            async move {
+                let word = tokio::time::timeout(HEARING, asked).await.unwrap_or_else(|_| {
+                    Err(ChainError::Rpc(format!("no answer within {} seconds", HEARING.as_secs())))
+                });
+                (endpoint.position(), word.unwrap_or_else(Word::Silent))
+            }
+        });
+        let mut hearing: FuturesUnordered<_> = hearing.collect();
+        let (mut same, mut doubts) = (0, Vec::new());
+        while let Some((position, word)) = hearing.next().await {
+            match word {
+                Word::Same => same += 1,
+                doubt => doubts.push((position, doubt)),
+            }
+            if same >= self.needed {
+                *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                return Ok(true);
+            }
+        }
+        doubts.sort_by_key(|(position, _)| *position);
+        if doubts.iter().any(|(_, word)| matches!(word, Word::Other)) {
+            self.endpoints.turn_away();
+            return Err(ChainError::NoAgreement(format!("the endpoints disagree about block {block}")));
+        }
+        match doubts.first() {
+            Some((position, word)) if self.is_missing_long(block) => {
+                Err(ChainError::NoAgreement(match word {
+                    Word::Silent(error) => {
+                        format!("block {block} waits for endpoint {position}: {error}")
+                    }
+                    _ => format!("endpoint {position} does not show block {block} yet"),
+                }))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn is_missing_long(&self, block: u64) -> bool {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match *missing {
+            Some((of, since)) if of == block => since,
+            _ => missing.insert((block, Instant::now())).1,
+        };
+        since.elapsed() >= QUIET
+    }
+}
+
+impl Chain {
+    /// Whether enough endpoints show this block with these logs of the escrows and these receipts. `false`: not yet.
+    ///
+    /// # Errors
+    /// [`ChainError::NoAgreement`] where endpoints disagree, or have not shown it for several seconds.
+    pub async fn agrees_on_block(
+        &self,
+        escrows: &[Address],
+        block: &BlockView,
+        logs: &[EscrowLog],
+        receipts: &[&Receipt],
+    ) -> Result<bool, ChainError> {
+        let expected = of_others(logs.to_vec(), receipts);
+        let expected = &expected;
+        self.witnesses
+            .agree(block.header.number, |witness| async move {
+                match witness.block_at(block.header.number).await? {
+                    None => return Ok(Word::NotYet),
+                    Some(other) if other != *block => return Ok(Word::Other),
+                    Some(_) => {}
+                }
+                if block.transactions.is_empty() {
+                    return Ok(Word::Same);
+                }
+                let logs = witness.logs_of_block(escrows, block.header.hash).await?;
+                if of_others(logs, receipts) != *expected {
+                    return Ok(Word::Other);
+                }
+                witness.attests(receipts).await
+            })
+            .await
+    }
+
+    /// The same for a range of blocks: those named by their headers, and all logs from `first` to `last`.
+    ///
+    /// # Errors
+    /// As of [`Self::agrees_on_block`].
+    pub async fn agrees_on_range(
+        &self,
+        escrows: &[Address],
+        (first, last): (u64, u64),
+        headers: &[BlockHeader],
+        logs: &[(u64, EscrowLog)],
+        receipts: &[&Receipt],
+    ) -> Result<bool, ChainError> {
+        self.witnesses
+            .agree(last, |witness| async move {
+                for header in headers {
+                    match witness.block_at(header.number).await? {
+                        None => return Ok(Word::NotYet),
+                        Some(other) if other.header != *header => return Ok(Word::Other),
+                        Some(_) => {}
+                    }
+                }
+                if witness.logs_of_range(escrows, first, last).await? != *logs {
+                    return Ok(Word::Other);
+                }
+                witness.attests(receipts).await
+            })
+            .await
+    }
+
+    /// Whether enough endpoints show that the chain left the block `undone` (number and hash) and goes on from `common`;
+    /// `None`: from none that is known. `false`: not yet.
+    ///
+    /// # Errors
+    /// As of [`Self::agrees_on_block`].
+    pub async fn agrees_on_reorg(
+        &self,
+        common: Option<(u64, B256)>,
+        undone: (u64, B256),
+    ) -> Result<bool, ChainError> {
+        self.witnesses
+            .agree(undone.0, |witness| async move {
+                match witness.block_at(undone.0).await? {
+                    None => return Ok(Word::NotYet),
+                    Some(block) if block.header.hash == undone.1 => return Ok(Word::Other),
+                    Some(_) => {}
+                }
+                let Some((number, hash)) = common else { return Ok(Word::Same) };
+                Ok(match witness.block_at(number).await? {
+                    None => Word::NotYet,
+                    Some(block) if block.header.hash == hash => Word::Same,
+                    Some(_) => Word::Other,
+                })
+            })
+            .await
+    }
+
+    async fn attests(&self, receipts: &[&Receipt]) -> Result<Word, ChainError> {
+        for receipt in receipts {
+            match self.receipt(receipt.transaction).await? {
+                None => return Ok(Word::NotYet),
+                Some(other) if other != **receipt => return Ok(Word::Other),
+                Some(_) => {}
+            }
+        }
+        Ok(Word::Same)
+    }
+}
+
+/// Logs without those of our own transactions, which the receipts tell: a node may answer for logs before it has indexed
+/// them.
+fn of_others(mut logs: Vec<EscrowLog>, receipts: &[&Receipt]) -> Vec<EscrowLog> {
+    logs.retain(|log| receipts.iter().all(|receipt| receipt.transaction != log.transaction));
+    logs.sort_by_key(|log| log.index);
+    logs
+}
