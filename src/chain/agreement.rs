@@ -23,6 +23,8 @@ use super::{BlockHeader, BlockView, Chain, ChainError, EscrowLog, Receipt};
 const HEARING: Duration = Duration::from_secs(5);
 /// How long a missing agreement is nothing to speak of: nodes hear of a block one after the other.
 const QUIET: Duration = Duration::from_secs(5);
+/// How long the endpoint that is read may show no new block before another one is asked whether there is one.
+const STANDSTILL: Duration = Duration::from_secs(15);
 
 /// Every endpoint for itself, and how many of them must agree.
 pub(super) struct Witnesses {
@@ -31,6 +33,8 @@ pub(super) struct Witnesses {
     needed: usize,
     /// Since when agreement about a block is missing.
     missing: Mutex<Option<(u64, Instant)>>,
+    /// The newest block that was shown, and since when.
+    head: Mutex<Option<(u64, Instant)>>,
 }
 
 /// What one witness says to a claim.
@@ -46,7 +50,16 @@ enum Word {
 
 impl Witnesses {
     pub fn new(endpoints: Endpoints, chain_id: u64, needed: usize) -> Self {
-        Self { endpoints, chain_id, needed, missing: Mutex::new(None) }
+        Self { endpoints, chain_id, needed, missing: Mutex::default(), head: Mutex::default() }
+    }
+
+    /// Tells of the newest block that a read showed. An endpoint that lost touch with its peers answers well and stands
+    /// still, which no failure tells.
+    pub fn saw_head(&self, block: u64) {
+        if since(&self.head, block).elapsed() >= STANDSTILL {
+            self.endpoints.turn_away();
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     /// Asks all that are needed and more, until enough see the same. `false`: not yet.
@@ -87,7 +100,7 @@ impl Witnesses {
             return Err(ChainError::NoAgreement(format!("the endpoints disagree about block {block}")));
         }
         match doubts.first() {
-            Some((position, word)) if self.is_missing_long(block) => {
+            Some((position, word)) if since(&self.missing, block).elapsed() >= QUIET => {
                 Err(ChainError::NoAgreement(match word {
                     Word::Silent(error) => {
                         format!("block {block} waits for endpoint {position}: {error}")
@@ -98,14 +111,14 @@ impl Witnesses {
             _ => Ok(false),
         }
     }
+}
 
-    fn is_missing_long(&self, block: u64) -> bool {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = match *missing {
-            Some((of, since)) if of == block => since,
-            _ => missing.insert((block, Instant::now())).1,
-        };
-        since.elapsed() >= QUIET
+/// Since when this block is what is looked at.
+fn since(looked_at: &Mutex<Option<(u64, Instant)>>, block: u64) -> Instant {
+    let mut looked_at = looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+    match *looked_at {
+        Some((of, since)) if of == block => since,
+        _ => looked_at.insert((block, Instant::now())).1,
     }
 }
 

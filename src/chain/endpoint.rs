@@ -43,7 +43,6 @@ struct Inner {
 impl Endpoint {
     pub fn new(position: usize, transport: BoxTransport, chain_id: u64) -> Self {
         let inner = Inner { position, chain_id, admitted: AtomicBool::new(false), up: AtomicBool::new(true) };
-        gauge(position).set(1.0);
         Self { transport, inner: Arc::new(inner) }
     }
 
@@ -111,15 +110,15 @@ impl Endpoint {
     }
 
     fn came_up(&self) {
+        gauge(self.inner.position).set(1.0);
         if !self.inner.up.swap(true, Ordering::Relaxed) {
-            gauge(self.inner.position).set(1.0);
             tracing::info!(endpoint = self.inner.position, "the endpoint answers again");
         }
     }
 
     fn went_down(&self, why: &str) {
+        gauge(self.inner.position).set(0.0);
         if self.inner.up.swap(false, Ordering::Relaxed) {
-            gauge(self.inner.position).set(0.0);
             tracing::warn!(endpoint = self.inner.position, why, "the endpoint does not answer as it should");
         }
     }

@@ -162,10 +162,12 @@ impl Service<RequestPacket> for Endpoints {
     fn call(&mut self, request: RequestPacket) -> Self::Future {
         let endpoints = self.clone();
         Box::pin(async move {
-            if request.method_names().any(|method| method == "eth_sendRawTransaction") {
-                endpoints.broadcast(request).await
-            } else {
-                endpoints.read(request).await
+            // Several in one request are `dev`'s, for its one anvil.
+            match request.as_single() {
+                Some(single) if single.method() == "eth_sendRawTransaction" => {
+                    endpoints.broadcast(request).await
+                }
+                _ => endpoints.read(request).await,
             }
         })
     }

@@ -326,3 +326,16 @@ async fn a_reorg_is_believed_where_so_many_show_it() {
     second.becomes(Mood::Answers(Value::Null));
     assert!(!chain.agrees_on_reorg(None, (5, REAL)).await.unwrap(), "one that lacks it shows nothing");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_stands_still_is_left() {
+    let (still, moving) = (Node::showing(REAL), Node::showing(OTHER));
+    let chain = Chain::over(boxed(&[&still, &moving]), CHAIN_ID, 1);
+    for _ in 0..14 {
+        assert_eq!(chain.head().await.unwrap().hash, REAL);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    chain.head().await.unwrap();
+    assert_eq!(chain.head().await.unwrap().hash, OTHER);
+}

@@ -11,6 +11,7 @@ mod bad_input;
 mod chaos;
 mod consent;
 mod crash;
+mod endpoints;
 mod expiry;
 mod house;
 mod lifecycle;

@@ -60,6 +60,9 @@ pub(super) struct Dev {
     /// Use the anvil at this URL; several ways to the same anvil, separated by commas, are endpoints that must agree
     #[arg(long, value_name = "U", value_delimiter = ',')]
     rpc_url: Vec<String>,
+    /// Seconds after which a transaction that is not mined is sent again with higher fees
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    replace_after: u64,
     /// A file to write as soon as the API answers: JSON with URL, keys, addresses (mode 0600)
     #[arg(long, value_name = "F")]
     ready_file: Option<PathBuf>,
@@ -175,7 +178,11 @@ impl Dev {
             escrow: saved.escrow,
             escrow_block: saved.escrow_block,
             operators: vec![cast::operator()?],
-            lane: LaneSettings { poll_interval: POLL_INTERVAL, ..LaneSettings::default() },
+            lane: LaneSettings {
+                poll_interval: POLL_INTERVAL,
+                replace_after: Duration::from_secs(self.replace_after),
+                ..LaneSettings::default()
+            },
             request_timeout: REQUEST_TIMEOUT,
             dev_admin: Some(cast::admin()?),
         })

@@ -1,15 +1,19 @@
 //! What the stories stand on: processes, a client that speaks in verbs, eyes on the chain, patience with a bound.
 
+#![allow(dead_code)]
+
 pub mod api;
 pub mod chain;
 pub mod cli;
 pub mod node;
 pub mod patience;
 pub mod process;
+pub mod proxy;
 pub mod world;
 
 pub use api::{Answer, Api};
 pub use chain::{Eyes, Wallet, units};
 pub use node::Node;
 pub use patience::until;
+pub use proxy::{Fault, Proxy};
 pub use world::{Plan, Sale, World};
