@@ -14,6 +14,7 @@ mod crash;
 mod endpoints;
 mod expiry;
 mod house;
+mod kill_points;
 mod lifecycle;
 mod listing;
 mod operator;

@@ -1,7 +1,5 @@
 //! What the stories stand on: processes, a client that speaks in verbs, eyes on the chain, patience with a bound.
 
-#![allow(dead_code)]
-
 pub mod api;
 pub mod chain;
 pub mod cli;

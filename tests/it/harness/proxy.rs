@@ -81,6 +81,8 @@ struct Rule {
     /// All methods where it is empty.
     method: &'static str,
     test: Option<Test>,
+    /// Sleeps until a request of this method has come.
+    asleep_until: Option<&'static str>,
     /// Requests that pass before the first that is caught.
     pass: usize,
     /// Of those that are left every so many-th is caught.
@@ -140,6 +142,7 @@ impl Proxy {
             number: self.shared.next.fetch_add(1, Ordering::Relaxed),
             method,
             test: None,
+            asleep_until: None,
             pass: 0,
             every: 1,
             most: usize::MAX,
@@ -187,6 +190,12 @@ impl Setting<'_> {
     /// Catches so many.
     pub fn times(mut self, most: usize) -> Self {
         self.rule.most = most;
+        self
+    }
+
+    /// Only requests that come after one of this method has come.
+    pub fn once_seen(mut self, method: &'static str) -> Self {
+        self.rule.asleep_until = Some(method);
         self
     }
 
@@ -239,6 +248,12 @@ impl Shared {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let mut caught = None;
         for rule in rules.iter_mut() {
+            if let Some(awaited) = rule.asleep_until {
+                if awaited == method {
+                    rule.asleep_until = None;
+                }
+                continue;
+            }
             let meant = rule.method.is_empty() || rule.method == method;
             if !meant || rule.test.as_ref().is_some_and(|test| !test(request)) {
                 continue;
