@@ -6,6 +6,8 @@
 use std::sync::Mutex;
 
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 
 use crate::harness::process::Process;
 use crate::harness::proxy::{Setting, Trap};
@@ -30,10 +32,20 @@ struct Point {
     name: &'static str,
     work: Work,
     /// The request that marks it.
-    request: fn(&Proxy) -> Setting<'_>,
+    request: Request,
     side: Side,
-    /// Whether what was asked for is written down by then.
-    written: bool,
+    /// What the database must know of the work by then: this is what makes the place exact.
+    known: Known,
+}
+
+/// How far the newest operation of a preauthorization has come in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Nothing,
+    Due,
+    /// In an open batch that was signed so often.
+    Signed(u32),
+    Done,
 }
 
 /// Where in the life of that request.
@@ -44,73 +56,75 @@ enum Side {
     Answered,
 }
 
-impl Point {
-    const fn asked(name: &'static str, work: Work, request: fn(&Proxy) -> Setting<'_>) -> Self {
-        Self { name, work, request, side: Side::Asked, written: true }
-    }
+type Request = fn(&Proxy) -> Setting<'_>;
 
-    const fn answered(name: &'static str, work: Work, request: fn(&Proxy) -> Setting<'_>) -> Self {
-        Self { name, work, request, side: Side::Answered, written: true }
-    }
+const fn asked(name: &'static str, work: Work, known: Known, request: Request) -> Point {
+    Point { name, work, request, side: Side::Asked, known }
+}
 
-    const fn unwritten(self) -> Self {
-        Self { written: false, ..self }
-    }
+const fn answered(name: &'static str, work: Work, known: Known, request: Request) -> Point {
+    Point { name, work, request, side: Side::Answered, known }
 }
 
 const CREATIONS: &[Point] = &[
-    Point::answered("creation: before its row is written", Work::Creation, |proxy| proxy.on("eth_call"))
-        .unwritten(),
-    Point::asked("creation: row written, before the lane's dry run", Work::Creation, |proxy| {
+    answered("creation: before its row is written", Work::Creation, Known::Nothing, |proxy| {
+        proxy.on("eth_call")
+    }),
+    asked("creation: row written, before the lane's dry run", Work::Creation, Known::Due, |proxy| {
         proxy.on("eth_call").after(1)
     }),
-    Point::answered("creation, batch: before it is written", Work::Creation, nonce),
-    Point::asked("creation, batch: written, before the send", Work::Creation, send),
-    Point::answered("creation, batch: sent, before the answer", Work::Creation, send),
-    Point::answered("creation, block: logs read, before it is taken in", Work::Creation, logs),
-    Point::answered("creation, block: receipt read, before it is taken in", Work::Creation, receipt),
-    Point::asked("creation, block: taken in", Work::Creation, next_look),
+    answered("creation, batch: before it is written", Work::Creation, Known::Due, nonce),
+    asked("creation, batch: written, before the send", Work::Creation, Known::Signed(1), send),
+    answered("creation, batch: sent, before the answer", Work::Creation, Known::Signed(1), send),
+    answered("creation, block: logs read, before it is taken in", Work::Creation, Known::Signed(1), logs),
+    answered(
+        "creation, block: receipt read, before it is taken in",
+        Work::Creation,
+        Known::Signed(1),
+        receipt,
+    ),
+    asked("creation, block: taken in", Work::Creation, Known::Done, next_look),
 ];
 
 const SETTLEMENTS: &[Point] = &[
-    Point::answered("settlement, batch: before it is written", Work::Settlement, nonce),
-    Point::asked("settlement, batch: written, before the send", Work::Settlement, send),
-    Point::answered("settlement, batch: sent, before the answer", Work::Settlement, send),
-    Point::answered("settlement, block: before it is taken in", Work::Settlement, receipt),
-    Point::asked("settlement, block: taken in", Work::Settlement, next_look),
+    answered("settlement, batch: before it is written", Work::Settlement, Known::Due, nonce),
+    asked("settlement, batch: written, before the send", Work::Settlement, Known::Signed(1), send),
+    answered("settlement, batch: sent, before the answer", Work::Settlement, Known::Signed(1), send),
+    answered("settlement, block: before it is taken in", Work::Settlement, Known::Signed(1), receipt),
+    asked("settlement, block: taken in", Work::Settlement, Known::Done, next_look),
 ];
 
 const CANCELLATIONS: &[Point] = &[
-    Point::answered("cancellation, batch: before it is written", Work::Cancellation, nonce),
-    Point::asked("cancellation, batch: written, before the send", Work::Cancellation, send),
-    Point::answered("cancellation, batch: sent, before the answer", Work::Cancellation, send),
-    Point::answered("cancellation, block: before it is taken in", Work::Cancellation, receipt),
-    Point::asked("cancellation, block: taken in", Work::Cancellation, next_look),
+    answered("cancellation, batch: before it is written", Work::Cancellation, Known::Due, nonce),
+    asked("cancellation, batch: written, before the send", Work::Cancellation, Known::Signed(1), send),
+    answered("cancellation, batch: sent, before the answer", Work::Cancellation, Known::Signed(1), send),
+    answered("cancellation, block: before it is taken in", Work::Cancellation, Known::Signed(1), receipt),
+    asked("cancellation, block: taken in", Work::Cancellation, Known::Done, next_look),
 ];
 
 const EXPIRIES: &[Point] = &[
-    Point::answered("expiry, batch: before it is written", Work::Expiry, nonce),
-    Point::asked("expiry, batch: written, before the send", Work::Expiry, send),
-    Point::answered("expiry, batch: sent, before the answer", Work::Expiry, send),
-    Point::answered("expiry, block: before it is taken in", Work::Expiry, receipt),
-    Point::asked("expiry, block: taken in", Work::Expiry, next_look),
+    answered("expiry, batch: before it is written", Work::Expiry, Known::Due, nonce),
+    asked("expiry, batch: written, before the send", Work::Expiry, Known::Signed(1), send),
+    answered("expiry, batch: sent, before the answer", Work::Expiry, Known::Signed(1), send),
+    answered("expiry, block: before it is taken in", Work::Expiry, Known::Signed(1), receipt),
+    asked("expiry, block: taken in", Work::Expiry, Known::Done, next_look),
 ];
 
 const REPLACEMENTS: &[Point] = &[
-    Point::answered("replacement: before it is written", Work::Replacement, |proxy| {
+    answered("replacement: before it is written", Work::Replacement, Known::Signed(1), |proxy| {
         proxy.on("eth_feeHistory").once_seen("eth_sendRawTransaction")
     }),
-    Point::asked("replacement: written, before the send", Work::Replacement, other_bytes),
-    Point::answered("replacement: sent, before the answer", Work::Replacement, other_bytes),
+    asked("replacement: written, before the send", Work::Replacement, Known::Signed(2), other_bytes),
+    answered("replacement: sent, before the answer", Work::Replacement, Known::Signed(2), other_bytes),
 ];
 
 // On a still chain blocks are asked for by number in a reorg only: the one that is gone, the one below that is shared,
 // and, once the roll back is written, the next one.
 const REORGS: &[Point] = &[
-    Point::answered("reorg: before the roll back is written", Work::Reorg, |proxy| {
+    answered("reorg: before the roll back is written", Work::Reorg, Known::Done, |proxy| {
         block_by_number(proxy).after(1)
     }),
-    Point::asked("reorg: rolled back, before the new chain is read", Work::Reorg, |proxy| {
+    asked("reorg: rolled back, before the new chain is read", Work::Reorg, Known::Signed(1), |proxy| {
         block_by_number(proxy).after(2)
     }),
 ];
@@ -199,6 +213,13 @@ async fn strike(world: &mut World, sale: &Sale, point: &Point, round: u32, tally
     let prefer = if round.is_multiple_of(2) { "respond-async" } else { "wait" };
     let (answer, ()) = tokio::join!(ask(world, sale, point.work, &name, prefer), trap.until_caught(1));
     drop(trap);
+    world.kill_daemon().await;
+    assert_eq!(
+        known_of(world, &name).await,
+        point.known,
+        "{}: the blow falls where it is meant to",
+        point.name
+    );
     world.restart().await;
     if matches!(point.work, Work::Replacement | Work::Reorg) {
         world.chain.mine_every(1).await;
@@ -258,19 +279,42 @@ async fn ask(world: &World, sale: &Sale, work: Work, name: &str, prefer: &str) -
     world.api.try_post_preferring(&path, body, prefer).await.map(|(status, _)| status)
 }
 
+/// What the dead daemon's database knows. A copy is asked: opening the files would mend them before the daemon does.
+async fn known_of(world: &World, name: &str) -> Known {
+    let copy = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
+    for file in ["preauthd.sqlite", "preauthd.sqlite-wal"] {
+        let (from, to) = (world.house.data_dir().join(file), copy.path().join(file));
+        std::fs::copy(from, to).expect("the daemon's database");
+    }
+    let options = SqliteConnectOptions::new().filename(copy.path().join("preauthd.sqlite"));
+    let mut database = options.connect().await.expect("a copy of the database");
+    let found: Option<(String, u32)> = sqlx::query_as(
+        "SELECT state, (SELECT COUNT(*) FROM attempts WHERE attempts.batch_id = operations.batch_id) FROM operations
+         WHERE preauth = (SELECT id FROM preauths WHERE invoice_id = $1) ORDER BY id DESC LIMIT 1",
+    )
+    .bind(name)
+    .fetch_optional(&mut database)
+    .await
+    .expect("an answer");
+    database.close().await.expect("a copy that closes");
+    match found {
+        None => Known::Nothing,
+        Some((state, _)) if state == "due" => Known::Due,
+        Some((state, attempts)) if state == "batched" => Known::Signed(attempts),
+        Some((state, _)) if state == "done" => Known::Done,
+        Some(other) => panic!("{name}: {other:?}"),
+    }
+}
+
 async fn judge(world: &World, point: &Point, name: &str, answer: Option<u16>, tally: &mut Tally) {
     let mut story =
         |what: String| tally.stories.push(format!("{}: {name} (answered {answer:?}) {what}", point.name));
     let shown = world.api.preauth(name).await;
     if shown.status == 404 {
-        if point.written || answer.is_some() {
+        if point.known != Known::Nothing || answer.is_some() {
             tally.lost += 1;
             story("is gone".to_owned());
         }
-        return;
-    }
-    if !point.written {
-        story("was written already: the blow came too late".to_owned());
         return;
     }
     let expected = match point.work {
@@ -279,8 +323,6 @@ async fn judge(world: &World, point: &Point, name: &str, answer: Option<u16>, ta
         Work::Cancellation => "CANCELLED",
         Work::Expiry => "EXPIRED",
     };
-    // An expiry may not have been noticed yet, and a reorg neither: its end is waited for, not its beginning.
-    world.becomes(name, expected).await;
     world.until_settled_down(name).await;
     let shown = world.api.preauth(name).await.is(200);
     let truth = world.chain.status_of(world.preauth_id(name).await).await;

@@ -26,6 +26,7 @@ mod refusals;
 mod reorg;
 mod schedule;
 mod settlement_refusals;
+mod sick_node;
 mod stuck;
 mod tips;
 mod wallets;

@@ -159,11 +159,6 @@ impl Proxy {
         let seen = self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter(|seen| *seen == method).count()
     }
-
-    /// The methods that were asked for so far, in order.
-    pub fn history(&self) -> Vec<String> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 impl Drop for Proxy {
@@ -326,8 +321,12 @@ async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         Fault::Drop => broken(),
         Fault::Silence => silence().await,
         Fault::Hold => {
-            rule.gone.cancelled().await;
-            said(shared.deliver(&request).await)
+            // A task of its own: it is delivered even where the asker has lost patience.
+            let late = tokio::spawn(async move {
+                rule.gone.cancelled().await;
+                shared.deliver(&request).await
+            });
+            said(late.await.ok().flatten())
         }
         Fault::LoseAnswer => {
             shared.deliver(&request).await;
