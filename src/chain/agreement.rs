@@ -16,6 +16,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
 use super::{BlockHeader, BlockView, Chain, ChainError, EscrowLog, Receipt};
 
@@ -29,7 +30,8 @@ const STANDSTILL: Duration = Duration::from_secs(15);
 /// Every endpoint for itself, and how many of them must agree.
 pub(super) struct Witnesses {
     endpoints: Endpoints,
-    chain_id: u64,
+    /// The chain as each endpoint alone shows it, by its position; empty where one suffices.
+    each: Vec<(usize, Chain)>,
     needed: usize,
     /// Since when agreement about a block is missing.
     missing: Mutex<Option<(u64, Instant)>>,
@@ -50,7 +52,13 @@ enum Word {
 
 impl Witnesses {
     pub fn new(endpoints: Endpoints, chain_id: u64, needed: usize) -> Self {
-        Self { endpoints, chain_id, needed, missing: Mutex::default(), head: Mutex::default() }
+        let alone = |endpoint: &Endpoint| {
+            let provider = RootProvider::new(RpcClient::new(endpoint.clone(), false));
+            let witnesses = Self::new(endpoints.clone(), chain_id, 1).into();
+            (endpoint.position(), Chain { provider, chain_id, witnesses })
+        };
+        let each = if needed > 1 { endpoints.each().iter().map(alone).collect() } else { Vec::new() };
+        Self { endpoints, each, needed, missing: Mutex::default(), head: Mutex::default() }
     }
 
     /// Tells of the newest block that a read showed. An endpoint that lost touch with its peers answers well and stands
@@ -62,7 +70,7 @@ impl Witnesses {
         }
     }
 
-    /// Asks all that are needed and more, until enough see the same. `false`: not yet.
+    /// Asks all of them at once, until enough see the same. `false`: not yet.
     async fn agree<F>(&self, block: u64, ask: impl Fn(Chain) -> F) -> Result<bool, ChainError>
     where
         F: Future<Output = Result<Word, ChainError>>,
@@ -70,16 +78,13 @@ impl Witnesses {
         if self.needed <= 1 {
             return Ok(true);
         }
-        let hearing = self.endpoints.each().iter().map(|endpoint| {
-            let provider = RootProvider::new(RpcClient::new(endpoint.clone(), false));
-            // A single one has nobody to agree with.
-            let alone = Self::new(self.endpoints.clone(), self.chain_id, 1);
-            let asked = ask(Chain { provider, chain_id: self.chain_id, witnesses: alone.into() });
+        let hearing = self.each.iter().map(|(position, witness)| {
+            let asked = tokio::time::timeout(HEARING, ask(witness.clone()));
             async move {
-                let word = tokio::time::timeout(HEARING, asked).await.unwrap_or_else(|_| {
+                let word = asked.await.unwrap_or_else(|_| {
                     Err(ChainError::Rpc(format!("no answer within {} seconds", HEARING.as_secs())))
                 });
-                (endpoint.position(), word.unwrap_or_else(Word::Silent))
+                (*position, word.unwrap_or_else(Word::Silent))
             }
         });
         let mut hearing: FuturesUnordered<_> = hearing.collect();
