@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
-use secrecy::SecretString;
 
+use crate::chain::RpcEndpoints;
 use crate::lane::LaneSettings;
 
 pub use keys::{KeyError, KeySource, PasswordSource};
@@ -42,8 +42,7 @@ pub struct Config {
     pub lane: LaneSettings,
     pub request_timeout: Duration,
     pub log_format: LogFormat,
-    /// Wrapped, because providers put their keys into the URL.
-    pub rpc_url: Option<SecretString>,
+    pub rpc: Option<RpcEndpoints>,
     pub chain_id: Option<u64>,
     pub escrow: Option<Address>,
     pub escrow_block: Option<u64>,

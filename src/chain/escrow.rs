@@ -101,7 +101,7 @@ pub enum EscrowEvent {
 }
 
 /// A log of an escrow that is about a preauth.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EscrowLog {
     pub escrow: Address,
     pub preauth_id: B256,

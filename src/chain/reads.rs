@@ -26,7 +26,7 @@ pub struct BlockHeader {
 }
 
 /// A block as the observer takes it in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockView {
     pub header: BlockHeader,
     /// The hashes of its transactions, in order.
@@ -34,7 +34,7 @@ pub struct BlockView {
 }
 
 /// How a transaction was mined.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     pub transaction: B256,
     pub block: u64,
@@ -64,7 +64,10 @@ impl Chain {
     /// The newest block.
     pub async fn head(&self) -> Result<BlockHeader, ChainError> {
         let block = self.provider.get_block_by_number(BlockNumberOrTag::Latest).await?;
-        block.as_ref().map(header).ok_or_else(|| ChainError::Nonsense("the chain has no newest block".into()))
+        let head = block.as_ref().map(header);
+        let head = head.ok_or_else(|| ChainError::Nonsense("the chain has no newest block".into()))?;
+        self.witnesses.saw_head(head.number);
+        Ok(head)
     }
 
     /// The block at a height, with the hashes of its transactions. `None`: the node does not have it (yet).

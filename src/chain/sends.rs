@@ -78,12 +78,18 @@ impl Chain {
     }
 }
 
+/// Whether a node's error only says that it has the transaction already.
+pub(super) fn is_known(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["already known", "already imported", "known transaction"].iter().any(|text| message.contains(text))
+}
+
 /// Clients word the same answers differently.
 fn advice(message: Option<&str>, error: &dyn std::fmt::Display) -> SendAdvice {
     let Some(message) = message else { return SendAdvice::Unknown(error.to_string()) };
     let message = message.to_ascii_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    if says(&["already known", "already imported", "known transaction"]) {
+    if is_known(&message) {
         SendAdvice::Accepted
     } else if says(&["nonce too low", "nonce is too low"]) {
         SendAdvice::NonceUsed

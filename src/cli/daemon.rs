@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::chain::{Chain, CodeMismatch, WallClock, wall_now};
+use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{DevPowers, HttpState, router};
 use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{PreauthSettings, Preauths, Sweeper};
@@ -38,7 +38,7 @@ const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 
 pub struct DaemonConfig {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
-    pub rpc_url: String,
+    pub rpc: RpcEndpoints,
     /// The chain the node must be on.
     pub chain_id: u64,
     pub escrow: Address,
@@ -79,7 +79,7 @@ impl Daemon {
         }
         let lock = lock(&config.data_dir)?;
         let store = Store::open(&config.data_dir).await.context("opening the database")?;
-        let chain = Chain::connect(&config.rpc_url).await.context("connecting to the node")?;
+        let chain = Chain::connect(&config.rpc).await.context("connecting to the node")?;
         check_identity(&store, &chain, &config).await?;
 
         let signals = Signals::default();

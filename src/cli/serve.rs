@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 
 use super::daemon::{Daemon, DaemonConfig};
@@ -59,7 +58,7 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
             problems.push(missing(key, expected));
         }
     };
-    need("rpc_url", "the http:// or https:// URL of a node", config.rpc_url.is_none());
+    need("rpc_url", "the http:// or https:// URL of a node", config.rpc.is_none());
     need("chain_id", "the number of the chain, as `preauthd deploy` writes it", config.chain_id.is_none());
     need("escrow", "the escrow's address, as `preauthd deploy` writes it", config.escrow.is_none());
     need("escrow_block", "the block the escrow was deployed in", config.escrow_block.is_none());
@@ -70,8 +69,8 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
             Vec::new()
         }
     };
-    let place = (config.rpc_url.as_ref(), config.chain_id, config.escrow, config.escrow_block);
-    let (Some(rpc_url), Some(chain_id), Some(escrow), Some(escrow_block)) = place else {
+    let place = (config.rpc.as_ref(), config.chain_id, config.escrow, config.escrow_block);
+    let (Some(rpc), Some(chain_id), Some(escrow), Some(escrow_block)) = place else {
         return Err(ConfigError(problems));
     };
     if !problems.is_empty() {
@@ -80,7 +79,7 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
     Ok(DaemonConfig {
         data_dir: config.data_dir.clone(),
         listen: config.listen,
-        rpc_url: rpc_url.expose_secret().to_owned(),
+        rpc: rpc.clone(),
         chain_id,
         escrow,
         escrow_block,

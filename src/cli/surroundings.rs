@@ -6,7 +6,6 @@ use alloy::primitives::Address;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use secrecy::ExposeSecret;
 
 use super::output::Output;
 use crate::chain::Chain;
@@ -63,10 +62,10 @@ async fn open(config: &Config) -> anyhow::Result<Store> {
 
 /// The configured node, on the configured chain.
 pub(super) async fn connect(config: &Config) -> anyhow::Result<Chain> {
-    let Some(url) = &config.rpc_url else {
+    let Some(rpc) = &config.rpc else {
         return Err(ConfigError(vec![missing("rpc_url", "the http:// or https:// URL of a node")]).into());
     };
-    let chain = Chain::connect(url.expose_secret()).await.context("connecting to the node (rpc_url)")?;
+    let chain = Chain::connect(rpc).await.context("connecting to the node (rpc_url)")?;
     if let Some(expected) = config.chain_id.filter(|expected| *expected != chain.chain_id()) {
         bail!("the node is on chain {}, the configuration says {expected} (chain_id)", chain.chain_id());
     }

@@ -1,5 +1,6 @@
 //! From written values to checked ones.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use super::keys::{KeySource, PasswordSource};
 use super::source::{Entry, Place, Source, shown_key};
 use super::{Config, LogFormat, Problem};
+use crate::chain::RpcEndpoints;
 use crate::lane::LaneSettings;
 use crate::model::{Account, TokenAmount};
 
@@ -20,10 +22,11 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "data_dir",
     "listen",
     "rpc_url",
+    "rpc_agreement",
     "chain_id",
     "escrow",
     "escrow_block",
@@ -79,16 +82,31 @@ impl Reader {
                     _ => None,
                 })
                 .unwrap_or(LogFormat::Pretty),
-            rpc_url: self.secret("rpc_url", "the http:// or https:// URL of a node", |text| {
-                let url: reqwest::Url = text.parse().ok()?;
-                matches!(url.scheme(), "http" | "https").then(|| SecretString::from(text))
-            }),
+            rpc: self.rpc(),
             chain_id: self.whole("chain_id", 1..=u64::MAX),
             escrow: self.address("escrow"),
             escrow_block: self.whole("escrow_block", 0..=u64::MAX),
             operators: self.operators(),
             lane,
         }
+    }
+
+    fn rpc(&mut self) -> Option<RpcEndpoints> {
+        let expected = "the http:// or https:// URL of a node, or a list of different ones";
+        let urls = self.source.take("rpc_url").and_then(|entry| {
+            // Checked without being shown.
+            self.check("rpc_url", entry, expected, true, |entry| {
+                let texts = entry.texts()?;
+                let different: BTreeSet<_> = texts.iter().collect();
+                let all_new = !texts.is_empty() && different.len() == texts.len();
+                (all_new && texts.iter().all(|text| is_http(text)))
+                    .then(|| texts.into_iter().map(SecretString::from).collect())
+            })
+        });
+        let most = urls.as_ref().map_or(u64::MAX, |urls: &Vec<_>| urls.len() as u64);
+        let agreement = self.whole("rpc_agreement", 1..=most).and_then(|number| usize::try_from(number).ok());
+        let default = RpcEndpoints::new(urls?);
+        Some(RpcEndpoints { agreement: agreement.unwrap_or(default.agreement), ..default })
     }
 
     fn lane(&mut self) -> LaneSettings {
@@ -124,7 +142,8 @@ impl Reader {
 
     fn operators(&mut self) -> Vec<(String, KeySource)> {
         let expected = "a list of tables, each with keystore and password_env or password_file, or with env";
-        if let Some(entry) = self.source.take("operators") {
+        let is_empty = |entry: &Entry| entry.texts().is_some_and(|texts| texts.is_empty());
+        if let Some(entry) = self.source.take("operators").filter(|entry| !is_empty(entry)) {
             self.refuse("operators", &entry, expected, true);
         }
         let indexes = self.source.operator_indexes();
@@ -217,11 +236,6 @@ impl Reader {
         self.check(key, entry, expected, false, |entry| entry.text().and_then(read))
     }
 
-    fn secret<T>(&mut self, key: &str, expected: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let entry = self.source.take(key)?;
-        self.check(key, entry, expected, true, |entry| entry.text().and_then(read))
-    }
-
     fn check<T>(
         &mut self,
         key: &str,
@@ -245,6 +259,10 @@ impl Reader {
         };
         self.problems.push(Problem { key: shown_key(key), place: Some(entry.place.clone()), message });
     }
+}
+
+fn is_http(text: &str) -> bool {
+    text.parse().is_ok_and(|url: reqwest::Url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// Whether a text can name a variable, and is not a key that was written where its variable's name belongs.

@@ -31,11 +31,12 @@ impl fmt::Display for Place {
 }
 
 /// How a value was written; a variable of the environment may be read as either text or number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Text,
     Number,
     Any,
+    List(Vec<String>),
     /// A type that no key takes.
     Wrong(&'static str),
 }
@@ -54,6 +55,16 @@ impl Entry {
         matches!(self.kind, Kind::Text | Kind::Any).then_some(self.text.as_str())
     }
 
+    /// The texts of a list, which may be a single text; a variable of the environment separates them by commas.
+    pub fn texts(&self) -> Option<Vec<&str>> {
+        match &self.kind {
+            Kind::Text => Some(vec![self.text.as_str()]),
+            Kind::Any => Some(self.text.split(',').map(str::trim).collect()),
+            Kind::List(texts) => Some(texts.iter().map(String::as_str).collect()),
+            Kind::Number | Kind::Wrong(_) => None,
+        }
+    }
+
     /// The digits of the value, if it was written as a number.
     pub fn number(&self) -> Option<&str> {
         matches!(self.kind, Kind::Number | Kind::Any).then_some(self.text.as_str())
@@ -63,6 +74,7 @@ impl Entry {
     pub fn shown(&self) -> String {
         match self.kind {
             Kind::Wrong(name) => name.to_owned(),
+            Kind::List(_) => "a list".to_owned(),
             Kind::Number => self.text.clone(),
             Kind::Text | Kind::Any => format!("{:?}", self.text),
         }
@@ -119,7 +131,7 @@ impl Source {
     fn read_value(&mut self, key: &str, value: &Value, path: &Path, text: &str, line: usize) {
         let (text, kind) = match value {
             Value::InlineTable(table) => return self.read_table(&format!("{key}."), table, path, text),
-            Value::Array(values) if values.iter().all(Value::is_inline_table) => {
+            Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_inline_table) => {
                 for (index, value) in values.iter().enumerate() {
                     self.read_value(&format!("{key}.{index}"), value, path, text, line);
                 }
@@ -130,7 +142,12 @@ impl Source {
             Value::Float(value) => (value.display_repr().replace('_', ""), Kind::Number),
             Value::Boolean(value) => (value.value().to_string(), Kind::Wrong("a boolean")),
             Value::Datetime(_) => (String::new(), Kind::Wrong("a date")),
-            Value::Array(_) => (String::new(), Kind::Wrong("a list")),
+            Value::Array(values) => {
+                match values.iter().map(|value| value.as_str().map(str::to_owned)).collect() {
+                    Some(texts) => (String::new(), Kind::List(texts)),
+                    None => (String::new(), Kind::Wrong("a list")),
+                }
+            }
         };
         let place = Place::File { path: path.to_owned(), line };
         self.entries.insert(key.to_owned(), Entry { text, kind, place });

@@ -53,7 +53,7 @@ fn a_good_file_is_taken_as_written() {
 fn nothing_at_all_is_a_configuration_of_defaults() {
     let config = Config::read(None, []).unwrap();
     assert_eq!(config.data_dir, Path::new("preauthd-data"));
-    assert_eq!(config.rpc_url.is_some(), config.escrow.is_some());
+    assert_eq!(config.rpc.is_some(), config.escrow.is_some());
     let error = config.open_operators().unwrap_err().to_string();
     assert!(error.contains("operators: is missing"), "{error}");
 }
@@ -197,4 +197,31 @@ fn the_example_is_a_good_configuration() {
     let all = Config::read(Some((Path::new("preauthd.toml"), &all)), []).unwrap();
     assert_eq!(format!("{:?}", all.lane), format!("{:?}", Config::read(None, []).unwrap().lane));
     assert_eq!(all.request_timeout, config.request_timeout);
+}
+
+#[test]
+fn several_nodes_are_a_list_or_separated_by_commas() {
+    let two = "rpc_url = [\"https://a.example/key\", \"https://b.example\"]";
+    let agreement = |text: &str, variables: &[(&str, &str)]| {
+        let rpc = read(text, variables).unwrap().rpc.unwrap();
+        (rpc.urls.len(), rpc.agreement)
+    };
+    assert_eq!(agreement("rpc_url = \"https://a.example\"", &[]), (1, 1));
+    assert_eq!(agreement(two, &[]), (2, 2));
+    assert_eq!(agreement(&format!("rpc_agreement = 1\n{two}"), &[]), (2, 1));
+    let three = [("PREAUTHD_RPC_URL", "http://a, http://b,http://c"), ("PREAUTHD_RPC_AGREEMENT", "3")];
+    assert_eq!(agreement(two, &three[..1]), (3, 2));
+    assert_eq!(agreement(two, &three), (3, 3));
+    for (text, said) in [
+        ("rpc_url = []", "rpc_url"),
+        ("rpc_url = [\"https://secret\", \"ftp://secret\"]", "rpc_url"),
+        ("rpc_url = [\"https://secret\", \"https://secret\"]", "different"),
+        ("rpc_url = [\"https://secret\", 7]", "rpc_url"),
+        ("listen = [\"127.0.0.1:1\"]", "found a list"),
+        (&format!("{two}\nrpc_agreement = 3"), "from 1 to 2; found 3"),
+        (&format!("{two}\nrpc_agreement = 0"), "from 1 to 2; found 0"),
+    ] {
+        let error = refusal(text, &[]);
+        assert!(error.contains(said) && !error.contains("secret"), "{text}: {error}");
+    }
 }

@@ -46,7 +46,7 @@ impl House {
     pub async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
-        let chain = Chain::connect(&node().await).await.unwrap();
+        let chain = Chain::connect(&node().await.as_str().into()).await.unwrap();
         let (signals, standing) = (Signals::default(), Standing::default());
         let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), WallClock::system());
         let settings = PreauthSettings {

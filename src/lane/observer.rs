@@ -122,8 +122,18 @@ impl Observer {
 
     /// Takes in everything up to the chain's head.
     pub async fn catch_up(&self) -> Result<(), ObserverError> {
-        while self.step().await? != Step::AtHead {}
-        Ok(())
+        loop {
+            match self.step().await {
+                Ok(Step::Moved | Step::WentBack) => {}
+                Ok(Step::AtHead) => return Ok(()),
+                // Whether the others come round is no reason not to start: what is missing is taken in later.
+                Err(ObserverError::Chain(error @ ChainError::NoAgreement(_))) => {
+                    self.standing.report(PART, Some(error.to_string()));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Follows the chain until told to stop. Faults are reported and outlived.
@@ -226,6 +236,10 @@ impl Observer {
             let Some(receipt) = receipt else { return Ok(Step::AtHead) };
             mined.push(self.mined_batch(batch, receipt, &block.header).await?);
         }
+        let receipts: Vec<_> = mined.iter().map(|mined| &mined.receipt).collect();
+        if !self.chain.agrees_on_block(&escrows, block, &logs, &receipts).await? {
+            return Ok(Step::AtHead);
+        }
         self.write_down(block.header, with_own_logs(logs, &mined), mined).await
     }
 
@@ -237,8 +251,9 @@ impl Observer {
         }
         let (escrows, open) = self.interests().await?;
         let mut by_block: BTreeMap<u64, BlockContents> = BTreeMap::new();
-        for (number, log) in self.chain.logs_of_range(&escrows, tip.number + 1, last).await? {
-            by_block.entry(number).or_default().logs.push(log);
+        let logs = self.chain.logs_of_range(&escrows, tip.number + 1, last).await?;
+        for (number, log) in &logs {
+            by_block.entry(*number).or_default().logs.push(log.clone());
         }
         for batch in open {
             for attempt in &batch.attempts {
@@ -252,8 +267,19 @@ impl Observer {
             }
         }
         by_block.entry(last).or_default();
-        for (number, BlockContents { logs, mined: receipts }) in by_block {
-            let header = block_at(&self.chain, number).await?.header;
+        let mut headers = Vec::with_capacity(by_block.len());
+        for number in by_block.keys() {
+            headers.push(block_at(&self.chain, *number).await?.header);
+        }
+        let receipts: Vec<_> =
+            by_block.values().flat_map(|block| block.mined.iter().map(|(_, receipt)| receipt)).collect();
+        let range = (tip.number + 1, last);
+        if !self.chain.agrees_on_range(&escrows, range, &headers, &logs, &receipts).await? {
+            return Ok(Step::AtHead);
+        }
+        for (header, BlockContents { logs, mined: receipts }) in
+            headers.into_iter().zip(by_block.into_values())
+        {
             let mut mined = Vec::with_capacity(receipts.len());
             for (batch, receipt) in receipts {
                 mined.push(self.mined_batch(&batch, receipt, &header).await?);
@@ -364,7 +390,7 @@ impl Observer {
 
     /// Walks the stored blocks down to the newest one that is still in the chain, and takes back what is above it.
     async fn go_back(&self, tip: Block, head: &BlockHeader) -> Result<Step, ObserverError> {
-        let mut stored = tip;
+        let (mut stored, mut undone) = (tip, tip);
         let common = loop {
             let block = self.chain.block_at(stored.number).await?;
             match block {
@@ -377,12 +403,21 @@ impl Observer {
                 }
                 _ => {}
             }
-            let mut reader = self.store.read().await?;
-            stored = blocks::below(&mut reader, stored.number)
-                .await?
-                .ok_or(ObserverError::TooDeep(self.settings.reorg_depth))?;
+            undone = stored;
+            let below = {
+                let mut reader = self.store.read().await?;
+                blocks::below(&mut reader, stored.number).await?
+            };
+            stored = match below {
+                Some(below) => below,
+                None if self.chain.agrees_on_reorg(None, (undone.number, undone.hash)).await? => {
+                    return Err(ObserverError::TooDeep(self.settings.reorg_depth));
+                }
+                None => return Ok(Step::AtHead),
+            };
         };
-        if common == tip {
+        let shared = Some((common.number, common.hash));
+        if common == tip || !self.chain.agrees_on_reorg(shared, (undone.number, undone.hash)).await? {
             return Ok(Step::AtHead);
         }
         tracing::warn!(from = tip.number, to = common.number, "the chain was reorganized");

@@ -80,6 +80,13 @@ impl Gate {
         queue.tickets.remove(&number).unwrap()
     }
 
+    /// Takes out every send of a worker.
+    pub fn take_sends_of(&self, worker: Worker) -> Vec<Ticket> {
+        let is_send =
+            |ticket: &Ticket| ticket.worker == worker && ticket.request.method() == "eth_sendRawTransaction";
+        self.queue().tickets.extract_if(.., |_, ticket| is_send(ticket)).map(|(_, ticket)| ticket).collect()
+    }
+
     /// Everything that waits is gone: the daemon died.
     pub fn clear(&self) {
         self.queue().tickets.clear();

@@ -9,10 +9,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use alloy::providers::RootProvider;
-use alloy::rpc::client::RpcClient;
 use alloy::signers::local::PrivateKeySigner;
-use alloy::transports::TransportErrorKind;
+use alloy::transports::{BoxTransport, TransportErrorKind};
 use futures::future::BoxFuture;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -122,8 +120,9 @@ impl Life {
         );
         let nodes = (0..weather.nodes).map(|pool| Node { pool, seen: Arc::clone(&network.branch) }).collect();
         let gate = Gate::default();
-        let client = RpcClient::new(Wire { gate: gate.clone(), endpoint: 0 }, true);
-        let chain = Chain::over(RootProvider::new(client), stage::CHAIN_ID);
+        let wire = |endpoint| BoxTransport::new(Wire { gate: gate.clone(), endpoint });
+        let wires = (0..weather.endpoints).map(wire).collect();
+        let chain = Chain::over(wires, stage::CHAIN_ID, weather.endpoints.min(2));
         let now = Instant::now();
         Self {
             random,
@@ -480,34 +479,36 @@ impl Life {
 
     // ------------------------------------------------------------------ the chain
 
-    /// Lets a request go on, in bad weather perhaps not as it should.
+    /// Lets a request go on, in bad weather perhaps not as it should. Bytes go to all endpoints in one go, because the
+    /// daemon does not wait for the last of them.
     async fn release(&mut self, nth: usize) -> Verdict {
         let ticket = self.gate.take(nth);
         let worker = ticket.worker;
-        if let Some(raw) = node::sent_bytes(&ticket.request) {
+        let raw = node::sent_bytes(&ticket.request);
+        let mut tickets = vec![ticket];
+        if let Some(raw) = raw {
             self.check_written(&raw).await?;
+            tickets.extend(self.gate.take_sends_of(worker));
         }
-        let sick = self.stormy && self.random.random_range(0..100) < self.weather.sick_requests;
-        if sick {
-            self.answer_badly(ticket).await
-        } else {
-            self.answer_well(ticket)
+        for ticket in tickets {
+            let sick = self.stormy && self.random.random_range(0..100) < self.weather.sick_requests;
+            if sick { self.answer_badly(ticket).await } else { self.answer_well(ticket) }
         }
         self.until_it_stands(worker).await
     }
 
     fn answer_well(&mut self, ticket: Ticket) {
-        let node = self.any_node();
+        let node = self.node_behind(ticket.endpoint);
         let answer = node.answer(&mut self.network, &ticket.request);
         ticket.answer(Ok(answer));
     }
 
     async fn answer_badly(&mut self, ticket: Ticket) {
-        let request = &ticket.request;
-        let answer = match self.random.random_range(0..6) {
+        let (request, endpoint) = (&ticket.request, ticket.endpoint);
+        let answer = match self.random.random_range(0..7) {
             // Done, and nobody hears of it.
             0 => {
-                self.any_node().answer(&mut self.network, request);
+                self.node_behind(endpoint).answer(&mut self.network, request);
                 self.advance(Duration::from_secs(10)).await;
                 Err(TransportErrorKind::custom_str("timed out"))
             }
@@ -516,17 +517,26 @@ impl Life {
             3 => Ok(node::rate_limited(request)),
             4 if node::sent_bytes(request).is_none() => Ok(node::garbage(request)),
             4 => Ok(node::swallowed(request)),
+            // The first of several endpoints lies; two that tell the same lie would be believed.
+            5 if endpoint == 0 && self.weather.endpoints > 1 => {
+                let truth = self.node_behind(endpoint).answer(&mut self.network, request);
+                Ok(node::lie(request, truth))
+            }
             // Done twice.
             _ => {
-                self.any_node().answer(&mut self.network, request);
-                Ok(self.any_node().answer(&mut self.network, request))
+                self.node_behind(endpoint).answer(&mut self.network, request);
+                Ok(self.node_behind(endpoint).answer(&mut self.network, request))
             }
         };
         ticket.answer(answer);
     }
 
-    fn any_node(&mut self) -> Node {
-        let which = self.random.random_range(0..self.nodes.len());
+    /// A node that answers for an endpoint: a single endpoint has all of them behind it, of several each has its own.
+    fn node_behind(&mut self, endpoint: usize) -> Node {
+        let which = match self.weather.endpoints {
+            1 => self.random.random_range(0..self.nodes.len()),
+            _ => endpoint,
+        };
         self.nodes[which].clone()
     }
 

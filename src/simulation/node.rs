@@ -199,6 +199,25 @@ pub fn swallowed(request: &SerializedRequest) -> ResponsePacket {
     ResponsePacket::Single(Response { id: request.id().clone(), payload })
 }
 
+/// An answer that hides what happened: no logs, or a block that is none of the chain's.
+pub fn lie(request: &SerializedRequest, truth: ResponsePacket) -> ResponsePacket {
+    let Some(Ok(result)) = truth.as_single().map(|truth| truth.payload.try_success_as::<Value>().unwrap())
+    else {
+        return truth;
+    };
+    let told = match request.method() {
+        "eth_getLogs" => Value::Array(Vec::new()),
+        "eth_getBlockByNumber" if result.is_object() => {
+            let mut block = result;
+            block["hash"] = serde_json::to_value(B256::repeat_byte(0x11)).unwrap();
+            block
+        }
+        _ => return truth,
+    };
+    let payload = ResponsePayload::Success(to_raw_value(&told).unwrap());
+    ResponsePacket::Single(Response { id: request.id().clone(), payload })
+}
+
 /// The bytes a send carries.
 pub fn sent_bytes(request: &SerializedRequest) -> Option<Bytes> {
     if request.method() != "eth_sendRawTransaction" {

@@ -11,7 +11,8 @@ use crate::lane::LaneSettings;
 #[derive(Debug, Clone)]
 pub struct Weather {
     pub lanes: usize,
-    /// Nodes behind the endpoint, each with its own pool and its own view.
+    pub endpoints: usize,
+    /// Nodes, each with its own pool and its own view: all behind a single endpoint, or each behind its own.
     pub nodes: usize,
     /// Seconds between blocks.
     pub block_time: u64,
@@ -45,9 +46,12 @@ impl Weather {
             max_batch_items: one_of(&[2, 5, 240]) as usize,
             ..LaneSettings::default()
         };
+        let endpoints = one_of(&[1, 1, 2, 3]) as usize;
+        let nodes = one_of(&[1, 1, 2, 3]) as usize;
         Self {
             lanes: one_of(&[1, 1, 2]) as usize,
-            nodes: one_of(&[1, 1, 2, 3]) as usize,
+            endpoints,
+            nodes: nodes.max(endpoints),
             block_time,
             block_gas_limit: u64::from(one_of(&[30_000_000, 30_000_000, 2_000_000])),
             sick_requests: one_of(&[0, 5, 25]),

@@ -18,13 +18,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use secrecy::SecretString;
 
 use super::daemon::{Daemon, DaemonConfig};
 use super::output::say;
 use super::serve::{run_until, start_log};
 use super::stop_signal::StopSignal;
 use super::surroundings::Surroundings;
-use crate::chain::Chain;
+use crate::chain::{Chain, RpcEndpoints};
 use crate::config::LogFormat;
 use crate::lane::LaneSettings;
 use crate::store::Store;
@@ -56,9 +57,12 @@ pub(super) struct Dev {
     /// otherwise [default: a block for each transaction, and one every 2 seconds]
     #[arg(long, value_name = "S", value_parser = seconds)]
     block_time: Option<String>,
-    /// Use the anvil at this URL
-    #[arg(long, value_name = "U")]
-    rpc_url: Option<String>,
+    /// Use the anvil at this URL; several ways to the same anvil, separated by commas, are endpoints that must agree
+    #[arg(long, value_name = "U", value_delimiter = ',')]
+    rpc_url: Vec<String>,
+    /// Seconds after which a transaction that is not mined is sent again with higher fees
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    replace_after: u64,
     /// A file to write as soon as the API answers: JSON with URL, keys, addresses (mode 0600)
     #[arg(long, value_name = "F")]
     ready_file: Option<PathBuf>,
@@ -96,20 +100,19 @@ impl Dev {
             format!("port {} cannot be used; choose another with --port (0: any)", self.port)
         })?);
 
-        let rpc_url = match &self.rpc_url {
-            Some(url) => {
-                if self.block_time.is_some() {
-                    say("  --block-time is for a private anvil: the one at --rpc-url keeps its own");
-                }
-                url.clone()
+        let urls = if self.rpc_url.is_empty() {
+            let path = anvil::find()?;
+            say(&format!("  starting a private chain: {}", path.display()));
+            vec![anvil.insert(Anvil::start(&path, self.block_time.as_deref()).await?).url.clone()]
+        } else {
+            if self.block_time.is_some() {
+                say("  --block-time is for a private anvil: the one at --rpc-url keeps its own");
             }
-            None => {
-                let path = anvil::find()?;
-                say(&format!("  starting a private chain: {}", path.display()));
-                anvil.insert(Anvil::start(&path, self.block_time.as_deref()).await?).url.clone()
-            }
+            self.rpc_url.clone()
         };
-        let chain = Chain::connect(&rpc_url).await.with_context(|| format!("connecting to {rpc_url}"))?;
+        let rpc = RpcEndpoints::new(urls.iter().map(|url| SecretString::from(url.as_str())).collect());
+        let rpc_url = urls.into_iter().next().unwrap_or_default();
+        let chain = Chain::connect(&rpc).await.with_context(|| format!("connecting to {rpc_url}"))?;
         if !chain.is_anvil().await? {
             bail!(
                 "the node at {rpc_url} is no anvil: dev uses keys that everyone knows, and none but anvil will do"
@@ -118,7 +121,7 @@ impl Dev {
         let saved = self.saved(&chain).await?;
 
         say("  starting the daemon");
-        let daemon = Daemon::start(self.daemon_config(listen, &rpc_url, &saved)?).await?;
+        let daemon = Daemon::start(self.daemon_config(listen, rpc, &saved)?).await?;
         let url = format!("http://{}", daemon.address);
         let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir: self.data_dir.clone(), saved };
         if let Some(file) = &self.ready_file {
@@ -130,7 +133,7 @@ impl Dev {
 
     /// What there is to go on with, or what was set up afresh.
     async fn saved(&self, chain: &Chain) -> anyhow::Result<Saved> {
-        if self.rpc_url.is_some()
+        if !self.rpc_url.is_empty()
             && let Some(saved) = Saved::read(&self.data_dir)?
         {
             if Store::is_in(&self.data_dir) && stage::still_stands(chain, &saved).await? {
@@ -145,7 +148,7 @@ impl Dev {
         }
         Saved::begin(&self.data_dir)?;
         Store::delete_from(&self.data_dir)?;
-        let saved = stage::set(chain, &self.data_dir, self.rpc_url.is_some()).await?;
+        let saved = stage::set(chain, &self.data_dir, !self.rpc_url.is_empty()).await?;
         saved.write(&self.data_dir)?;
         Ok(saved)
     }
@@ -164,18 +167,22 @@ impl Dev {
     fn daemon_config(
         &self,
         listen: SocketAddr,
-        rpc_url: &str,
+        rpc: RpcEndpoints,
         saved: &Saved,
     ) -> anyhow::Result<DaemonConfig> {
         Ok(DaemonConfig {
             data_dir: self.data_dir.clone(),
             listen,
-            rpc_url: rpc_url.to_owned(),
+            rpc,
             chain_id: saved.chain_id,
             escrow: saved.escrow,
             escrow_block: saved.escrow_block,
             operators: vec![cast::operator()?],
-            lane: LaneSettings { poll_interval: POLL_INTERVAL, ..LaneSettings::default() },
+            lane: LaneSettings {
+                poll_interval: POLL_INTERVAL,
+                replace_after: Duration::from_secs(self.replace_after),
+                ..LaneSettings::default()
+            },
             request_timeout: REQUEST_TIMEOUT,
             dev_admin: Some(cast::admin()?),
         })

@@ -13,7 +13,7 @@ use crate::store::{Store, tenants, tokens, wallets};
 
 async fn start(block_time: &str) -> (Anvil, Chain) {
     let anvil = Anvil::start(&anvil::find().unwrap(), Some(block_time)).await.unwrap();
-    let chain = Chain::connect(&anvil.url).await.unwrap();
+    let chain = Chain::connect(&anvil.url.as_str().into()).await.unwrap();
     (anvil, chain)
 }
 

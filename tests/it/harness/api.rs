@@ -119,8 +119,13 @@ impl Api {
 
     /// Like [`send`](Self::send) for a daemon that may die in the middle: `None` when it did.
     pub async fn try_post(&self, path: &str, body: Value) -> Option<(u16, Value)> {
-        let request =
-            self.http.post(format!("{}{path}", self.url)).header("x-api-key", &self.key).json(&body);
+        self.try_post_preferring(path, body, "wait").await
+    }
+
+    /// The same with a preference: `respond-async` does not wait for the chain.
+    pub async fn try_post_preferring(&self, path: &str, body: Value, prefer: &str) -> Option<(u16, Value)> {
+        let request = self.http.post(format!("{}{path}", self.url)).header("x-api-key", &self.key);
+        let request = request.header("prefer", prefer).json(&body);
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.ok()?))

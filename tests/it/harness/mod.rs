@@ -6,10 +6,12 @@ pub mod cli;
 pub mod node;
 pub mod patience;
 pub mod process;
+pub mod proxy;
 pub mod world;
 
 pub use api::{Answer, Api};
 pub use chain::{Eyes, Wallet, units};
 pub use node::Node;
 pub use patience::until;
+pub use proxy::{Fault, Proxy};
 pub use world::{Plan, Sale, World};

@@ -80,6 +80,12 @@ impl Process {
     }
 }
 
+/// SIGKILL for a process that a story started and has not waited for.
+pub fn kill(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+    let _ = kill_process(pid, Signal::KILL);
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop();

@@ -14,7 +14,7 @@ use super::api::Create;
 use super::chain::{Effects, Terms, Token};
 use super::patience::until_blocking;
 use super::process::Process;
-use super::{Answer, Api, Eyes, Node, Wallet, cli, units, until};
+use super::{Answer, Api, Eyes, Node, Proxy, Wallet, cli, units, until};
 
 /// What the daemon writes when it is ready.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,17 +53,36 @@ pub struct Plan {
     pub own_node: bool,
     /// Seconds between blocks.
     pub block_time: &'static str,
+    /// Proxies between the daemon and a node of the world's own, each an endpoint to the daemon.
+    pub proxies: usize,
+    /// Seconds after which a transaction is replaced.
+    pub replace_after: &'static str,
 }
 
 impl Plan {
     /// The daemon's own anvil, with quick blocks.
     pub fn quick() -> Self {
-        Self { own_node: false, block_time: "0.2" }
+        Self { own_node: false, block_time: "0.2", proxies: 0, replace_after: "30" }
     }
 
     /// An anvil that outlives the daemon.
     pub fn on_node(block_time: &'static str) -> Self {
-        Self { own_node: true, block_time }
+        Self { own_node: true, block_time, ..Self::quick() }
+    }
+
+    /// With a proxy before the node.
+    pub fn through_proxy(self) -> Self {
+        self.through_proxies(1)
+    }
+
+    /// With several ways to the node, which are endpoints to the daemon.
+    pub fn through_proxies(self, proxies: usize) -> Self {
+        Self { proxies, ..self }
+    }
+
+    /// Transactions are replaced after so many seconds.
+    pub fn replacing_after(self, replace_after: &'static str) -> Self {
+        Self { replace_after, ..self }
     }
 }
 
@@ -71,6 +90,7 @@ impl Plan {
 pub struct House {
     // Dropped in this order: the daemon before its chain, the chain before its folder.
     daemon: Mutex<Process>,
+    proxies: Vec<Proxy>,
     pub node: Option<Node>,
     folder: TempDir,
     plan: Plan,
@@ -119,7 +139,8 @@ impl World {
     fn in_house(house: Arc<House>) -> Self {
         let ready = house.ready();
         let api = Api::new(&ready.url, &ready.api_key);
-        let chain = Eyes::new(&ready.rpc_url, ready.escrow, ready.token.address);
+        let node = house.node.as_ref().map_or(&ready.rpc_url, |node| &node.url);
+        let chain = Eyes::new(node, ready.escrow, ready.token.address);
         Self { house, ready, api, chain }
     }
 
@@ -354,6 +375,22 @@ impl World {
         self.house.with_daemon(|daemon| daemon.said())
     }
 
+    /// The proxy before the node.
+    pub fn proxy(&self) -> &Proxy {
+        self.endpoint(1)
+    }
+
+    /// The proxy that the daemon knows as its endpoint of this number, counted from 1.
+    pub fn endpoint(&self, number: usize) -> &Proxy {
+        self.house.proxies.get(number - 1).expect("a proxy")
+    }
+
+    /// A blow for the daemon as it runs now: SIGKILL, from wherever it is called.
+    pub fn deadly(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let pid = self.house.with_daemon(|daemon| daemon.pid());
+        Arc::new(move || super::process::kill(pid))
+    }
+
     /// SIGKILL for the daemon; its chain, if it is not its own, goes on.
     pub async fn kill_daemon(&self) {
         self.house.with_daemon(Process::kill);
@@ -367,7 +404,7 @@ impl World {
 
     /// Another daemon on the same folder; returns when it has ended.
     pub async fn second_daemon(&self) -> std::process::Output {
-        let mut command = command(self.house.folder(), &self.house.plan, self.house.node.as_ref());
+        let mut command = command(self.house.folder(), &self.house.plan, &self.house.endpoints());
         let ended = tokio::task::spawn_blocking(move || command.output());
         let ended = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await;
         ended.expect("it ends by itself").expect("a process").expect("a process")
@@ -406,10 +443,18 @@ impl House {
     fn build(plan: Plan) -> Self {
         let folder = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
         let node = plan.own_node.then(|| Node::start(folder.path(), plan.block_time));
-        let daemon = spawn(folder.path(), &plan, node.as_ref());
-        let house = Self { daemon: Mutex::new(daemon), node, folder, plan, next_sender: AtomicUsize::new(0) };
+        let proxies: Vec<_> =
+            node.iter().flat_map(|node| (0..plan.proxies).map(|_| Proxy::start(&node.url))).collect();
+        let daemon = spawn(folder.path(), &plan, &endpoints(node.as_ref(), &proxies));
+        let next_sender = AtomicUsize::new(0);
+        let house = Self { daemon: Mutex::new(daemon), proxies, node, folder, plan, next_sender };
         house.wait_until_ready();
         house
+    }
+
+    /// The URLs the daemon is told; none where it has a chain of its own.
+    fn endpoints(&self) -> String {
+        endpoints(self.node.as_ref(), &self.proxies)
     }
 
     pub fn folder(&self) -> &Path {
@@ -445,7 +490,7 @@ impl House {
     fn restart(&self) {
         self.with_daemon(Process::kill);
         let _ = std::fs::remove_file(self.ready_file());
-        let daemon = spawn(self.folder.path(), &self.plan, self.node.as_ref());
+        let daemon = spawn(self.folder.path(), &self.plan, &self.endpoints());
         self.with_daemon(|old| *old = daemon);
         self.wait_until_ready();
     }
@@ -462,19 +507,28 @@ impl Drop for House {
     }
 }
 
-fn spawn(folder: &Path, plan: &Plan, node: Option<&Node>) -> Process {
-    Process::start(&mut command(folder, plan, node), folder, "preauthd")
+fn endpoints(node: Option<&Node>, proxies: &[Proxy]) -> String {
+    if proxies.is_empty() {
+        return node.map(|node| node.url.clone()).unwrap_or_default();
+    }
+    proxies.iter().map(|proxy| proxy.url.as_str()).collect::<Vec<_>>().join(",")
 }
 
-fn command(folder: &Path, plan: &Plan, node: Option<&Node>) -> Command {
+fn spawn(folder: &Path, plan: &Plan, endpoints: &str) -> Process {
+    Process::start(&mut command(folder, plan, endpoints), folder, "preauthd")
+}
+
+fn command(folder: &Path, plan: &Plan, endpoints: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_preauthd"));
     command.args(["dev", "--port", "0"]);
     command.arg("--data-dir").arg(folder.join("data"));
     command.arg("--ready-file").arg(folder.join("ready.json"));
-    match node {
-        Some(node) => command.args(["--rpc-url", &node.url]),
-        None => command.args(["--block-time", plan.block_time]),
-    };
+    command.args(["--replace-after", plan.replace_after]);
+    if plan.own_node {
+        command.args(["--rpc-url", endpoints]);
+    } else {
+        command.args(["--block-time", plan.block_time]);
+    }
     cli::clear_environment(&mut command);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command
