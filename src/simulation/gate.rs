@@ -92,8 +92,11 @@ impl Gate {
         self.queue().tickets.clear();
     }
 
+    /// What nobody waits for any more has gone away.
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.tickets.retain(|_, ticket| !ticket.answer.is_closed());
+        queue
     }
 }
 

@@ -6,9 +6,11 @@
 //! still unless the driver moves it. The database is the real one. After every step of the observer the database must say
 //! what the chain said in that block ([`truth`]).
 //!
-//! A violation prints its seed. `PREAUTHD_SEED=N cargo nextest run a_life --no-capture` lives that life again, with a log;
-//! `PREAUTHD_SEEDS=N` chooses how many lives are lived, `PREAUTHD_FIRST_SEED=N` where they begin.
+//! A violation prints its seed. `PREAUTHD_SEED=N cargo nextest run whatever_a_seed --no-capture` lives that life again, with a log;
+//! `PREAUTHD_SEEDS=N` chooses how many lives are lived, `PREAUTHD_FIRST_SEED=N` where they begin, `PREAUTHD_STEPS=N` how long
+//! each is stormy.
 
+mod answers;
 mod contract;
 mod gate;
 mod life;
@@ -18,6 +20,7 @@ mod requests;
 mod stage;
 mod truth;
 mod weather;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +34,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Lives of an ordinary run.
 const SEEDS: u64 = 10_000;
 /// Steps of bad weather in a life.
-const STEPS: u32 = 250;
+const STEPS: u32 = 100;
 /// Threads that live.
 const THREADS: u64 = 3;
 
@@ -81,6 +84,7 @@ fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
         let file = file.unwrap();
         std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
     }
+    let steps = setting("PREAUTHD_STEPS").map_or(STEPS, |steps| u32::try_from(steps).unwrap());
     let errors = Errors::default();
     let listener = tracing_subscriber::fmt()
         .with_env_filter(if aloud { "preauthd=debug" } else { "preauthd=error" })
@@ -94,7 +98,7 @@ fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
                 // As long as something blocks, tokio does not move the clock by itself.
                 let (release, released) = std::sync::mpsc::channel::<()>();
                 let hold = tokio::task::spawn_blocking(move || released.recv());
-                let lived = Life::begin(seed, folder.path().to_owned()).live(STEPS).await;
+                let lived = Life::begin(seed, folder.path().to_owned()).live(steps).await;
                 drop(release);
                 let _ = hold.await;
                 lived

@@ -127,8 +127,10 @@ impl Store {
         let mut connection = options.clone().create_if_missing(true).connect().await?;
         MIGRATIONS.run(&mut connection).await?;
         sealing::seal_all(&mut connection).await?;
-        let reads =
-            SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
+        let reads = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.read_only(true));
         Ok(Self { reads, writer: Writer::spawn(connection) })
     }
 
