@@ -104,6 +104,14 @@ impl Observer {
                 let head = chain.head().await?.number;
                 let oldest = escrows.iter().map(|(_, block)| *block).min().unwrap_or(head);
                 let start = block_at(&chain, oldest.min(head).saturating_sub(1)).await?.header;
+                let range = (start.number, start.number);
+                if !chain.agrees_on_range(&[], range, &[start], &[], &[]).await? {
+                    return Err(ChainError::NoAgreement(format!(
+                        "the endpoints do not agree about block {} yet",
+                        start.number
+                    ))
+                    .into());
+                }
                 let block = Block { number: start.number, hash: start.hash, timestamp: start.timestamp };
                 store.write(move |tx| async move { blocks::insert(tx, &block).await }.boxed()).await?;
                 block

@@ -35,6 +35,10 @@ pub struct Report {
     pub crashes: u64,
     pub reorgs: u64,
     pub steps: u64,
+    /// Requests to nodes.
+    pub requests: u64,
+    pub calm_requests: u64,
+    pub blocks: u64,
 }
 
 pub struct Life {

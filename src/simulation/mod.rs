@@ -136,12 +136,13 @@ fn print(reports: &[Report], violations: usize) {
     let healing = reports.iter().map(|report| report.healing).max().unwrap_or(Duration::ZERO);
     println!("lives: {}, violations: {violations}", reports.len());
     println!(
-        "steps: {}, crashes: {}, reorgs: {}",
+        "steps: {}, requests to nodes: {}, crashes: {}, reorgs: {}",
         sum(|report| report.steps),
+        sum(|report| report.requests),
         sum(|report| report.crashes),
         sum(|report| report.reorgs)
     );
-    println!("preauthorizations: {tally:?}");
+    println!("preauthorizations: {tally:?}, calm {}, blocks {}", sum(|r| r.calm_requests), sum(|r| r.blocks));
     println!("longest from the last fault to nothing left to do: {} s of chain time", healing.as_secs());
 }
 

@@ -1,0 +1,259 @@
+//! The daemon's workers, each of which takes its turn until it stands at the gate or comes back.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rand::RngExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::gate::Worker;
+use super::life::{Life, Verdict};
+use super::stage::{self, Daemon};
+use super::truth;
+use crate::chain::ChainClock;
+use crate::lane::{Lane, Next, Observer, Rest, Signals, Standing};
+use crate::preauth::{Ending, Fault, Preauths, Sweeper};
+use crate::store::Store;
+
+/// How often the sweep looks without being asked.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a worker has done when it comes back.
+pub(super) enum Done {
+    Observer(Box<Observer>, Rest),
+    Lane(usize, Box<Lane>, Next),
+    Creation(String, Result<Ending, Fault>),
+    Start(Box<Result<Daemon, String>>),
+}
+
+/// A worker at rest.
+struct Idle<T> {
+    worker: T,
+    due: Instant,
+}
+
+/// A lane at rest, and what may wake it before its time.
+struct IdleLane {
+    lane: Box<Lane>,
+    due: Instant,
+    wakes_for_work: bool,
+}
+
+/// The parts of a daemon that runs.
+pub(super) struct Running {
+    pub preauths: Preauths,
+    pub store: Store,
+    pub clock: ChainClock,
+    pub signals: Signals,
+    pub standing: Standing,
+    sweeper: Sweeper,
+    pub sweep_due: Instant,
+    sweep_bell: watch::Receiver<u64>,
+    observer: Option<Idle<Box<Observer>>>,
+    lanes: Vec<Option<IdleLane>>,
+    bells: Vec<(watch::Receiver<u64>, watch::Receiver<u64>)>,
+}
+
+impl Life {
+    /// Workers that may take a turn now.
+    pub(super) fn due(&mut self) -> Vec<Worker> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        let Some(running) = &mut self.running else {
+            if self.start_due <= now && !self.busy.contains_key(&Worker::Start) {
+                due.push(Worker::Start);
+            }
+            return due;
+        };
+        if running.observer.as_ref().is_some_and(|observer| observer.due <= now) {
+            due.push(Worker::Observer);
+        }
+        for (number, (lane, bells)) in running.lanes.iter().zip(&running.bells).enumerate() {
+            let Some(lane) = lane else { continue };
+            let bell = if lane.wakes_for_work { &bells.0 } else { &bells.1 };
+            if lane.due <= now || bell.has_changed().unwrap() {
+                due.push(Worker::Lane(number));
+            }
+        }
+        due
+    }
+
+    /// When the next worker wants to take a turn.
+    pub(super) fn next_due(&self) -> Instant {
+        let Some(running) = &self.running else { return self.start_due };
+        let observer = running.observer.iter().map(|idle| idle.due);
+        let lanes = running.lanes.iter().flatten().map(|idle| idle.due);
+        observer.chain(lanes).chain([running.sweep_due]).min().unwrap()
+    }
+
+    pub(super) async fn begin_turn(&mut self, worker: Worker) -> Verdict {
+        let turn: BoxFuture<'static, Done> = match (worker, &mut self.running) {
+            (Worker::Observer, Some(running)) => {
+                let Idle { worker: mut observer, .. } = running.observer.take().unwrap();
+                Box::pin(async move {
+                    let rest = observer.turn().await;
+                    Done::Observer(observer, rest)
+                })
+            }
+            (Worker::Lane(number), Some(running)) => {
+                let IdleLane { mut lane, .. } = running.lanes[number].take().unwrap();
+                running.bells[number].0.mark_unchanged();
+                running.bells[number].1.mark_unchanged();
+                Box::pin(async move {
+                    let next = lane.turn().await;
+                    Done::Lane(number, lane, next)
+                })
+            }
+            _ => {
+                let store = Store::open(&self.folder).await.map_err(|error| error.to_string())?;
+                let (chain, wall) = (self.chain.clone(), self.wall.clone());
+                let (settings, operators) = (self.weather.settings.clone(), Arc::clone(&self.operators));
+                Box::pin(async move {
+                    Done::Start(Box::new(stage::start(store, chain, wall, settings, operators).await))
+                })
+            }
+        };
+        self.set_out(worker, turn).await
+    }
+
+    async fn set_out(&mut self, worker: Worker, turn: BoxFuture<'static, Done>) -> Verdict {
+        self.busy.insert(worker, turn);
+        self.until_it_stands(worker).await
+    }
+
+    /// Runs a worker until it waits at the gate, or is done.
+    pub(super) async fn until_it_stands(&mut self, worker: Worker) -> Verdict {
+        let Some(mut turn) = self.busy.remove(&worker) else { return Ok(()) };
+        self.gate.run(worker);
+        let gate = self.gate.clone();
+        let done = poll_fn(|context| {
+            gate.wake_at_request(context.waker());
+            match turn.as_mut().poll(context) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if gate.waiting_of(worker) > 0 => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        match done {
+            None => {
+                self.busy.insert(worker, turn);
+                Ok(())
+            }
+            Some(done) => self.take_back(done).await,
+        }
+    }
+
+    async fn take_back(&mut self, done: Done) -> Verdict {
+        let now = Instant::now();
+        match done {
+            Done::Observer(worker, rest) => {
+                let Some(running) = &mut self.running else { return Ok(()) };
+                let due = match rest {
+                    Rest::None => now,
+                    Rest::For(pause) => now + pause,
+                };
+                running.observer = Some(Idle { worker, due });
+                let seen =
+                    truth::check_projection(&running.store, &self.network, &mut self.ledger, self.checked);
+                self.checked = Some(seen.await?);
+                self.sweep().await;
+            }
+            Done::Lane(number, lane, next) => {
+                let Some(running) = &mut self.running else { return Ok(()) };
+                let (due, wakes_for_work) = match next {
+                    Next::Now => (now, true),
+                    Next::Work(at_most) => (now + at_most, true),
+                    Next::Block(at_most) => (now + at_most, false),
+                };
+                running.lanes[number] = Some(IdleLane { lane, due, wakes_for_work });
+            }
+            Done::Creation(invoice, ending) => self.hear(&invoice, ending),
+            Done::Start(started) => match *started {
+                Ok(daemon) => self.run(daemon).await?,
+                Err(why) => {
+                    tracing::debug!(why, "it does not start");
+                    self.start_due = now + Duration::from_secs(1);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, daemon: Daemon) -> Verdict {
+        let now = Instant::now();
+        let Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes } = daemon;
+        let bells = lanes.iter().map(|_| (signals.work(), signals.blocks())).collect();
+        let lanes = lanes
+            .into_iter()
+            .map(|lane| Some(IdleLane { lane: Box::new(lane), due: now, wakes_for_work: true }))
+            .collect();
+        self.checked = Some(truth::check_projection(&store, &self.network, &mut self.ledger, None).await?);
+        self.running = Some(Running {
+            preauths,
+            store,
+            clock,
+            sweep_bell: signals.blocks(),
+            signals,
+            standing,
+            sweeper,
+            sweep_due: now,
+            observer: Some(Idle { worker: Box::new(observer), due: now }),
+            lanes,
+            bells,
+        });
+        self.sweep().await;
+        Ok(())
+    }
+
+    /// What falls due asks no node, so it happens in one go.
+    pub(super) async fn sweep(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let asked = running.sweep_bell.has_changed().unwrap() || running.sweep_due <= Instant::now();
+        if !asked {
+            return;
+        }
+        running.sweep_bell.mark_unchanged();
+        running.sweep_due = Instant::now() + SWEEP;
+        if running.sweeper.sweep().await.unwrap() > 0 {
+            running.signals.work_arrived();
+        }
+    }
+
+    /// kill -9: whatever was under way is gone.
+    pub(super) async fn crash(&mut self) {
+        tracing::debug!("crash");
+        self.report.crashes += 1;
+        self.busy.clear();
+        self.gate.clear();
+        if let Some(running) = self.running.take() {
+            running.store.close().await;
+        }
+        self.start_due = Instant::now() + Duration::from_millis(self.random.random_range(0..5_000));
+    }
+
+    /// The running daemon's verbs, if it runs.
+    pub(super) fn preauths(&self) -> Option<Preauths> {
+        self.running.as_ref().map(|running| running.preauths.clone())
+    }
+
+    pub(super) fn store(&self) -> Option<Store> {
+        self.running.as_ref().map(|running| running.store.clone())
+    }
+
+    /// Starts a creation on its way; one at a time.
+    pub(super) async fn create(
+        &mut self,
+        invoice: String,
+        creation: BoxFuture<'static, Result<Ending, Fault>>,
+    ) -> Verdict {
+        if self.busy.contains_key(&Worker::Creation) {
+            return Ok(());
+        }
+        self.set_out(Worker::Creation, Box::pin(async move { Done::Creation(invoice, creation.await) })).await
+    }
+}
