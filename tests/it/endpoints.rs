@@ -167,3 +167,35 @@ async fn an_endpoint_of_another_chain_is_refused_at_start() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(!ended.status.success() && said.contains("endpoint 2 is on chain 1"), "{said}");
 }
+
+#[tokio::test]
+async fn endpoints_that_agree_are_followed_through_reorgs_and_long_absences() {
+    let mut world = World::start(Plan::on_node("0.2").through_proxies(2)).await;
+    let sale = world.sale().await;
+    let name = invoice("INV");
+    world.chain.hold_still().await;
+    let (locked, ()) = tokio::join!(world.create(&name, &sale).amount("2").send(), async {
+        world.chain.until_waiting(1).await;
+        world.chain.mine().await;
+    });
+    locked.is(201);
+    world.until_daemon_stands_at_the_head().await;
+    world.chain.reorg(1).await;
+    world.becomes(&name, "PENDING").await;
+    world.chain.mine_every(1).await;
+    world.becomes(&name, "AUTHORIZED").await;
+
+    // What was sent is mined while the daemon is away, and lies deep when it is back: read in ranges.
+    world.chain.hold_still().await;
+    let path = format!("/onchain-preauth/{name}/settle");
+    world.api.post_async(&path, json!({ "amount": "2" })).await.is(202);
+    world.chain.until_waiting(1).await;
+    world.kill_daemon().await;
+    world.chain.mine_many(400).await;
+    world.restart_on_a_moving_chain().await;
+    world.becomes(&name, "SETTLED").await;
+    let log = world.house.with_daemon(|daemon| daemon.logged());
+    assert!(log.contains("catching up"), "deep blocks are read in ranges");
+    world.assert_paid(&sale, "2", "0").await;
+    assert_eq!(world.effects(&name).await.settled, 1);
+}

@@ -3,7 +3,7 @@
 //!
 //! `PREAUTHD_KILLS=100 cargo nextest run kill_points --no-capture` strikes so often at each point and prints a table.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -25,6 +25,10 @@ enum Work {
     Replacement,
     /// A creation whose block is undone.
     Reorg,
+    /// The start after it was killed with a creation's transaction sent.
+    CatchingUp,
+    /// The start after it was killed with a creation's transaction signed and not sent.
+    SendingAgain,
 }
 
 /// A place at which the daemon dies.
@@ -57,6 +61,8 @@ enum Side {
 }
 
 type Request = fn(&Proxy) -> Setting<'_>;
+/// What a strike does.
+type Blow = Arc<dyn Fn() + Send + Sync>;
 
 const fn asked(name: &'static str, work: Work, known: Known, request: Request) -> Point {
     Point { name, work, request, side: Side::Asked, known }
@@ -127,6 +133,13 @@ const REORGS: &[Point] = &[
     asked("reorg: rolled back, before the new chain is read", Work::Reorg, Known::Signed(1), |proxy| {
         block_by_number(proxy).after(2)
     }),
+];
+
+const STARTS: &[Point] = &[
+    answered("start: before what was mined is taken in", Work::CatchingUp, Known::Signed(1), receipt),
+    asked("start: caught up, before the next look", Work::CatchingUp, Known::Done, next_look),
+    asked("start: before stored bytes are sent again", Work::SendingAgain, Known::Signed(1), send),
+    answered("start: sent again, before the answer", Work::SendingAgain, Known::Signed(1), send),
 ];
 
 fn nonce(proxy: &Proxy) -> Setting<'_> {
@@ -203,8 +216,12 @@ async fn strike(world: &mut World, sale: &Sale, point: &Point, round: u32, tally
         Work::Creation | Work::Replacement => invoice("INV"),
         Work::Expiry => locked_with_an_end(world, sale).await,
         Work::Reorg => locked_at_the_head(world, sale).await,
+        Work::CatchingUp => killed_in_creation(world, sale, Fault::StrikeAfter).await,
+        Work::SendingAgain => killed_in_creation(world, sale, Fault::StrikeBefore).await,
     };
-    world.until_daemon_stands_at_the_head().await;
+    if !matches!(point.work, Work::CatchingUp | Work::SendingAgain) {
+        world.until_daemon_stands_at_the_head().await;
+    }
     if matches!(point.work, Work::Replacement) {
         world.chain.hold_still().await;
     }
@@ -245,6 +262,19 @@ async fn locked_with_an_end(world: &World, sale: &Sale) -> String {
     name
 }
 
+/// A creation that is promised and signed, and a daemon that died over its first send.
+async fn killed_in_creation(world: &mut World, sale: &Sale, blow: fn(Blow) -> Fault) -> String {
+    let name = invoice("INV");
+    let trap = send(world.proxy()).times(1).fault(blow(world.deadly()));
+    let body = world.create(&name, sale).amount("2").body();
+    let asked = world.api.try_post_preferring("/onchain-preauth", body, "respond-async");
+    let ((), _) = tokio::join!(trap.until_caught(1), asked);
+    drop(trap);
+    world.kill_daemon().await;
+    world.chain.mine().await;
+    name
+}
+
 /// A hold in the newest block of a chain that stands still.
 async fn locked_at_the_head(world: &World, sale: &Sale) -> String {
     let name = invoice("INV");
@@ -273,6 +303,10 @@ async fn ask(world: &World, sale: &Sale, work: Work, name: &str, prefer: &str) -
         }
         Work::Reorg => {
             world.chain.reorg(1).await;
+            return None;
+        }
+        Work::CatchingUp | Work::SendingAgain => {
+            world.start_again().await;
             return None;
         }
     };
@@ -318,10 +352,10 @@ async fn judge(world: &World, point: &Point, name: &str, answer: Option<u16>, ta
         return;
     }
     let expected = match point.work {
-        Work::Creation | Work::Replacement | Work::Reorg => "AUTHORIZED",
         Work::Settlement => "SETTLED",
         Work::Cancellation => "CANCELLED",
         Work::Expiry => "EXPIRED",
+        _ => "AUTHORIZED",
     };
     world.until_settled_down(name).await;
     let shown = world.api.preauth(name).await.is(200);
@@ -366,6 +400,11 @@ async fn kill_points_of_replacements() {
 #[tokio::test]
 async fn kill_points_of_reorgs() {
     strike_at_all(REORGS, Plan::on_node("0.2")).await;
+}
+
+#[tokio::test]
+async fn kill_points_of_starts() {
+    strike_at_all(STARTS, Plan::on_node("0.2")).await;
 }
 
 #[tokio::test]

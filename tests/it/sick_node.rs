@@ -152,6 +152,9 @@ async fn a_node_that_is_sick_of_one_question_makes_nothing_fail() {
 #[tokio::test]
 async fn a_node_of_two_minds_about_its_head_makes_nothing_fail() {
     let (world, sale) = world("0.2").await;
+    // What the parties were registered in is known to both heads.
+    world.chain.mine_many(4).await;
+    world.until_daemon_stands_at_the_head().await;
     let _flapping = world.proxy().on("").every(2).fault(Fault::Lag(2));
     let mut names = Vec::new();
     for _ in 0..6 {

@@ -385,10 +385,20 @@ impl World {
         self.house.proxies.get(number - 1).expect("a proxy")
     }
 
-    /// A blow for the daemon as it runs now: SIGKILL, from wherever it is called.
+    /// A blow for the daemon that runs when it falls: SIGKILL, from wherever it is called.
     pub fn deadly(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let pid = self.house.with_daemon(|daemon| daemon.pid());
-        Arc::new(move || super::process::kill(pid))
+        let house = Arc::downgrade(&self.house);
+        Arc::new(move || {
+            if let Some(house) = house.upgrade() {
+                super::process::kill(house.with_daemon(|daemon| daemon.pid()));
+            }
+        })
+    }
+
+    /// Starts the daemon again without waiting until it is ready: it may never be.
+    pub async fn start_again(&self) {
+        let house = Arc::clone(&self.house);
+        tokio::task::spawn_blocking(move || house.start_again()).await.expect("a start");
     }
 
     /// SIGKILL for the daemon; its chain, if it is not its own, goes on.
@@ -488,11 +498,15 @@ impl House {
     }
 
     fn restart(&self) {
+        self.start_again();
+        self.wait_until_ready();
+    }
+
+    fn start_again(&self) {
         self.with_daemon(Process::kill);
         let _ = std::fs::remove_file(self.ready_file());
         let daemon = spawn(self.folder.path(), &self.plan, &self.endpoints());
         self.with_daemon(|old| *old = daemon);
-        self.wait_until_ready();
     }
 }
 
