@@ -61,11 +61,15 @@ impl Lane {
         if let Some(tip) = self.block_without_us(batch).await? {
             return self.give_up(batch, tip).await;
         }
-        if self.chain.transaction_count(self.operator(), None).await? > batch.nonce {
+        let count = self.chain.transaction_count(self.operator(), None).await?;
+        if count > batch.nonce {
             // Mined, but not confirmed yet: neither a higher fee nor another copy does any good.
             return Ok(());
         }
         if flight.attempt_since.elapsed() >= self.patience(batch).await? {
+            if let Some(nonce) = self.gap_before(batch, count).await? {
+                return self.fill_gap(nonce, batch).await;
+            }
             return self.replace(batch, newest).await;
         }
         if !flight.accepted || last_sent.elapsed() >= REBROADCAST {

@@ -272,7 +272,7 @@ impl Lane {
     }
 
     /// Batch, items, nonce and signed bytes in one change, before anything is sent.
-    async fn write_batch(
+    pub(super) async fn write_batch(
         &self,
         batch: NewBatch,
         items: &[DueOperation],

@@ -9,6 +9,7 @@ mod endings;
 mod fees;
 mod flight;
 mod forming;
+mod gap;
 mod gas;
 mod observer;
 mod projection;
