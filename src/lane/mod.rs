@@ -14,6 +14,7 @@ mod observer;
 mod projection;
 #[cfg(test)]
 mod projection_tests;
+mod rebuild;
 mod rollback;
 mod signals;
 mod standing;
@@ -27,6 +28,7 @@ pub use gas::{call_gas, transaction_gas};
 #[cfg(test)]
 pub(crate) use observer::Rest;
 pub use observer::{Observer, ObserverError};
+pub use rebuild::rebuild;
 pub use signals::{Signals, Watch};
 pub use standing::Standing;
 pub use worker::Lane;
