@@ -15,6 +15,8 @@ mod projection;
 #[cfg(test)]
 mod projection_tests;
 mod rebuild;
+#[cfg(test)]
+mod rebuild_tests;
 mod rollback;
 mod signals;
 mod standing;

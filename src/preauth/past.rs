@@ -6,14 +6,25 @@ use alloy::primitives::{Address, B256};
 use tokio::sync::Mutex;
 
 use super::reconcile::{ReconcileError, at};
-use crate::chain::Chain;
-use crate::model::History;
+use crate::chain::{Chain, ChainError};
+use crate::model::{History, HoldLog};
 use crate::store::StoreError;
 use crate::store::blocks::Block;
 use crate::store::histories::{Histories, Place};
 
 /// Blocks whose logs are fetched by one request; halved where the node refuses so many.
 const RANGE: u64 = 1_000;
+
+/// Which logs are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reading {
+    /// All there are.
+    Whole,
+    /// All there are, and none that too few endpoints show.
+    WholeAgreed,
+    /// Those of this block and later ones.
+    Since(u64),
+}
 
 /// How far each escrow was read.
 #[derive(Default)]
@@ -29,8 +40,7 @@ pub(super) struct Past<'a> {
     escrows: Vec<(Address, u64)>,
     /// Blocks that a reorg may still change are read again whenever the chain has moved.
     reorg_depth: u64,
-    /// What is older than this block is left out; `None`: nothing is.
-    since: Option<u64>,
+    reading: Reading,
     histories: Histories,
     reach: Mutex<Reach>,
 }
@@ -40,15 +50,15 @@ impl<'a> Past<'a> {
         chain: &'a Chain,
         escrows: Vec<(Address, u64)>,
         reorg_depth: u64,
-        since: Option<u64>,
+        reading: Reading,
     ) -> Result<Self, StoreError> {
         let histories = Histories::open().await?;
-        Ok(Self { chain, escrows, reorg_depth, since, histories, reach: Mutex::default() })
+        Ok(Self { chain, escrows, reorg_depth, reading, histories, reach: Mutex::default() })
     }
 
     /// Whether what is not told here did not happen.
     pub fn is_whole(&self) -> bool {
-        self.since.is_none()
+        !matches!(self.reading, Reading::Since(_))
     }
 
     /// Brings the past up to exactly `tip`, which must be in the chain.
@@ -59,7 +69,10 @@ impl<'a> Past<'a> {
         }
         reach.tip = None;
         for (escrow, deployed) in &self.escrows {
-            let oldest = self.since.unwrap_or_default().max(*deployed);
+            let oldest = match self.reading {
+                Reading::Since(block) => block.max(*deployed),
+                Reading::Whole | Reading::WholeAgreed => *deployed,
+            };
             let read = reach.read.get(escrow).copied();
             let deep = read.map(|read| read.min(tip.number).saturating_sub(self.reorg_depth));
             let mut next = deep.map_or(oldest, |deep| deep.saturating_add(1).max(oldest));
@@ -69,6 +82,7 @@ impl<'a> Past<'a> {
                 let end = tip.number.min(next.saturating_add(size - 1));
                 match self.chain.hold_logs(*escrow, next, end).await {
                     Ok(logs) => {
+                        self.must_be_agreed(*escrow, (next, end), &logs).await.map_err(at(tip))?;
                         self.histories.keep(*escrow, &logs).await?;
                         reach.read.insert(*escrow, end);
                         next = end.saturating_add(1);
@@ -86,6 +100,21 @@ impl<'a> Past<'a> {
         }
         reach.tip = Some(tip.hash);
         Ok(())
+    }
+
+    /// What is written into the database must be shown by as many endpoints as any outcome.
+    async fn must_be_agreed(
+        &self,
+        escrow: Address,
+        range: (u64, u64),
+        logs: &[HoldLog],
+    ) -> Result<(), ChainError> {
+        if !matches!(self.reading, Reading::WholeAgreed)
+            || self.chain.agrees_on_hold_logs(escrow, range, logs).await?
+        {
+            return Ok(());
+        }
+        Err(ChainError::NoAgreement(format!("too few endpoints show the logs up to block {} yet", range.1)))
     }
 
     pub async fn of(&self, escrow: Address, preauth_id: B256) -> Result<History, StoreError> {

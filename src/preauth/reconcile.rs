@@ -10,7 +10,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, U256};
 use backon::{ConstantBuilder, Retryable};
 
-use super::past::Past;
+use super::past::{Past, Reading};
 use crate::chain::{Chain, ChainError};
 use crate::model::{
     Balance, Drift, Millis, Preauth, PreauthKey, PreauthStatus, Reconciliation, Record, UnknownHold,
@@ -18,7 +18,6 @@ use crate::model::{
 };
 use crate::store::blocks::Block;
 use crate::store::histories::Place;
-use crate::store::preauths::Reading;
 use crate::store::{
     Connection, StoreError, StoreReader, UnreadableRow, blocks, instance, preauths, recovery, tokens,
 };
@@ -87,11 +86,11 @@ pub async fn reconcile(
     scope: Scope,
 ) -> Result<Reconciliation, ReconcileError> {
     let escrows = identify(database, chain).await?;
-    let since = match scope {
-        Scope::Everything => None,
-        Scope::Since { block, .. } => Some(block),
+    let logs = match scope {
+        Scope::Everything => Reading::Whole,
+        Scope::Since { block, .. } => Reading::Since(block),
     };
-    let past = Past::open(chain, escrows.clone(), reorg_depth, since).await?;
+    let past = Past::open(chain, escrows.clone(), reorg_depth, logs).await?;
     let mut audit = Audit { database, chain, past, scope, found: Reconciliation::default() };
     audit.found.blocks.0 = audit.cursor().await?.number;
     audit.walk().await?;
@@ -210,7 +209,7 @@ impl Audit<'_> {
 
     async fn judge(
         &self,
-        row: Reading,
+        row: preauths::Reading,
         words: &BTreeMap<(Address, B256), B256>,
     ) -> Result<Verdict, ReconcileError> {
         let preauth = match row {

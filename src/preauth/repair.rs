@@ -12,13 +12,14 @@ use backon::{ConstantBuilder, Retryable};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
-use super::past::Past;
+use super::past::{Past, Reading};
 use super::reconcile::{self, ReconcileError};
 use crate::chain::{Chain, ChainError, WallClock, wall_now};
 use crate::lane::{LaneSettings, Observer, ObserverError, Signals, Standing, rebuild};
 use crate::model::{
     Account, ChainTime, Drift, History, InvoiceId, Mended, Mending, Millis, OperationId, OperationState,
-    Preauth, PreauthKey, PreauthStatus, Repairs, Settlement, TenantId, Terms, TokenAmount, derive_preauth_id,
+    Preauth, PreauthKey, PreauthStatus, Record, Repairs, Settlement, TenantId, Terms, TokenAmount,
+    derive_preauth_id,
 };
 use crate::store::blocks::Block;
 use crate::store::histories::Place;
@@ -51,7 +52,7 @@ pub enum RepairError {
     Compare(#[from] ReconcileError),
     #[error("following the chain: {0}")]
     Follow(#[from] ObserverError),
-    #[error("the chain changed while its newest blocks were read")]
+    #[error("the chain changed while its newest blocks were read, or too few endpoints show them yet")]
     Moved,
 }
 
@@ -111,9 +112,16 @@ impl Repair<'_> {
         let lowest = top.saturating_sub(self.settings.reorg_depth).max(oldest.saturating_sub(1)).min(top);
         let asked = (lowest..=top).map(|number| self.chain.block_at(number));
         let found: Vec<_> = stream::iter(asked).buffered(CONCURRENCY).try_collect().await?;
-        let headers: Vec<_> = found.into_iter().flatten().map(|block| block.header).collect();
+        let found: Vec<_> = found.into_iter().flatten().collect();
+        let newest = found.last().filter(|block| block.header.number == top).ok_or(RepairError::Moved)?;
+        let served: Vec<_> = escrows.iter().map(|(escrow, _)| *escrow).collect();
+        let logs = self.chain.logs_of_block(&served, newest.header.hash).await?;
+        if !self.chain.agrees_on_block(&served, newest, &logs, &[]).await? {
+            return Err(RepairError::Moved);
+        }
+        let headers: Vec<_> = found.iter().map(|block| block.header).collect();
         let is_linked = headers.iter().zip(headers.iter().skip(1)).all(|(one, next)| next.parent == one.hash);
-        if !is_linked || headers.last().is_none_or(|last| last.number != top) {
+        if !is_linked {
             return Err(RepairError::Moved);
         }
         self.store
@@ -146,14 +154,15 @@ impl Repair<'_> {
     /// Every row, then every lock without one, as of the cursor.
     async fn pass(&mut self) -> Result<(), RepairError> {
         let escrows = instance::escrows(&mut *self.store.read().await?).await?;
-        let past = Past::open(self.chain, escrows, self.settings.reorg_depth, None).await?;
+        let past = Past::open(self.chain, escrows, self.settings.reorg_depth, Reading::WholeAgreed).await?;
         let follow = || async {
             let tip = reconcile::tip(&mut *self.store.read().await?).await?;
             past.follow(&tip).await
         };
         follow.retry(RETRY).when(reconcile::may_pass).await?;
-        self.mend_rows(&past).await?;
-        self.recover_holds(&past).await
+        let tip = reconcile::tip(&mut *self.store.read().await?).await?;
+        self.mend_rows(&past, &tip).await?;
+        self.recover_holds(&past, &tip).await
     }
 
     /// The preauths of operations that cannot be read.
@@ -169,7 +178,7 @@ impl Repair<'_> {
         }
     }
 
-    async fn mend_rows(&mut self, past: &Past<'_>) -> Result<(), RepairError> {
+    async fn mend_rows(&mut self, past: &Past<'_>, tip: &Block) -> Result<(), RepairError> {
         let has_lost = self.lost_operations().await?;
         let mut after = PreauthKey(0);
         loop {
@@ -184,6 +193,7 @@ impl Repair<'_> {
                     Err(row) => self.plan_damaged(&row, past).await?,
                 });
             }
+            let plans = self.confirmed(plans, tip).await?;
             self.carry_out(plans).await?;
         }
     }
@@ -315,9 +325,14 @@ impl Repair<'_> {
             expires_at,
             preauth_id: derive_preauth_id(tenant, &invoice),
         };
-        let is_mine = remains.preauth_id == Some(terms.preauth_id);
-        if !is_mine && preauths::is_taken(&mut *self.store.read().await?, terms.preauth_id).await? {
-            return Ok(None);
+        {
+            let mut reader = self.store.read().await?;
+            let is_mine = remains.preauth_id == Some(terms.preauth_id);
+            let is_free = is_mine || !preauths::is_taken(&mut reader, terms.preauth_id).await?;
+            let served = instance::escrows(&mut reader).await?;
+            if !is_free || !served.iter().any(|(address, _)| *address == escrow) {
+                return Ok(None);
+            }
         }
         let created_at = remains.created_at.unwrap_or_else(wall_now);
         let mut told = self.recovered(escrow, &terms, created_at).await?;
@@ -326,7 +341,7 @@ impl Repair<'_> {
         Ok(Some(told))
     }
 
-    async fn recover_holds(&mut self, past: &Past<'_>) -> Result<(), RepairError> {
+    async fn recover_holds(&mut self, past: &Past<'_>, tip: &Block) -> Result<(), RepairError> {
         let mut place = Place::START;
         loop {
             let page = past.locks_after(place, PAGE).await?;
@@ -336,6 +351,7 @@ impl Repair<'_> {
             for (_, escrow, preauth_id) in page {
                 plans.extend(self.plan_recovery(escrow, preauth_id, past).await?);
             }
+            let plans = self.confirmed(plans, tip).await?;
             self.carry_out(plans).await?;
         }
     }
@@ -451,6 +467,27 @@ impl Repair<'_> {
         let decimals = decimals.filter(|decimals| *decimals <= MAX_DECIMALS).unwrap_or(0);
         self.decimals.insert(token, decimals);
         Ok(decimals)
+    }
+
+    /// Leaves out what the contract does not confirm: a node that has forgotten old logs must not have holds given up.
+    async fn confirmed(&mut self, plans: Vec<Plan>, tip: &Block) -> Result<Vec<Plan>, RepairError> {
+        let asked: Vec<_> = plans.iter().map(|plan| (plan.told.escrow, plan.told.preauth_id)).collect();
+        let words = self.chain.preauth_words(&asked, tip.hash, CONCURRENCY).await?;
+        let mut confirmed = Vec::with_capacity(plans.len());
+        for (plan, word) in plans.into_iter().zip(words) {
+            let stored = Record::from_word(word);
+            if plan.history.record() == stored {
+                confirmed.push(plan);
+                continue;
+            }
+            let why = format!(
+                "the node's logs make it {}, and the contract stores {}: it may lack the logs of old blocks",
+                plan.history.record().word(),
+                stored.word()
+            );
+            self.leave(Mended { why, ..plan.mended });
+        }
+        Ok(confirmed)
     }
 
     async fn carry_out(&mut self, mut plans: Vec<Plan>) -> Result<(), RepairError> {

@@ -7,8 +7,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::harness::process::Process;
+use crate::harness::proxy::{Fault, Proxy};
 use crate::harness::world::invoice;
-use crate::harness::{Api, Plan, World, units, until};
+use crate::harness::{Api, Plan, World, cli, units, until};
 use crate::operator::{Shop, status};
 
 /// Repairs; what was done and found, in which all must agree again.
@@ -234,6 +235,44 @@ async fn nothing_is_repaired_beside_a_running_daemon() {
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("--repair needs the daemon stopped"), "{said}");
+}
+
+#[tokio::test]
+async fn a_node_that_has_forgotten_old_logs_has_nothing_given_up() {
+    let mut world = World::start(Plan::on_node("0.2")).await;
+    let sale = world.sale().await;
+    let [open, settled] = [world.authorized(&sale, "3").await, world.authorized(&sale, "4").await];
+    world.api.settle(&settled, "1").await.is(200);
+    world.kill_daemon().await;
+    let proxy = Proxy::start(&world.ready.rpc_url);
+    let forgetful = proxy.on("eth_getLogs").fault(Fault::alter(|_, logs| *logs = json!([])));
+    let run = || {
+        let (folder, url) = (world.house.data_dir(), proxy.url.clone());
+        let arguments = ["reconcile", "--repair", "--json"].map(str::to_owned);
+        tokio::task::spawn_blocking(move || cli::try_run(&folder, &url, &arguments))
+    };
+    let output = run().await.expect("a command that ran");
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("findings");
+    let counts = ["rewritten", "recovered", "left"].map(|name| found["repairs"][name].as_u64());
+    assert_eq!(counts, [Some(0), Some(0), Some(2)], "{found:#}");
+    forgetful.heal();
+
+    // One that refuses large ranges is asked for smaller ones.
+    let is_large = |request: &Value| {
+        let height = |name: &str| {
+            let text = request["params"][0][name].as_str()?.trim_start_matches("0x").to_owned();
+            u64::from_str_radix(&text, 16).ok()
+        };
+        height("fromBlock").zip(height("toBlock")).is_some_and(|(first, last)| last - first > 3)
+    };
+    let picky = proxy.on("eth_getLogs").where_(is_large).fault(Fault::Refuse(-32_005, "range too large"));
+    let found = answer(&run().await.expect("a command that ran"));
+    assert_counts(&found, 0, 0);
+    assert!(picky.caught() > 0, "it had been asked for more");
+    world.restart().await;
+    assert_eq!(world.api.preauth(&open).await.is(200).text("status"), "AUTHORIZED");
+    assert_eq!(world.api.preauth(&settled).await.is(200).text("status"), "SETTLED");
 }
 
 // ------------------------------------------------------------------- an empty folder
