@@ -22,6 +22,7 @@ mod others;
 mod patrol;
 mod pending;
 mod races;
+mod rebuild;
 mod reconcile;
 mod refusals;
 mod reorg;
