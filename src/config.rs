@@ -27,6 +27,9 @@ use source::{Place, Source};
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "preauthd.toml";
 
+/// How often a daemon compares its database with the chain where nothing else is said.
+pub const DEFAULT_RECONCILE_EVERY: Duration = Duration::from_secs(3_600);
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -41,6 +44,8 @@ pub struct Config {
     pub listen: SocketAddr,
     pub lane: LaneSettings,
     pub request_timeout: Duration,
+    /// How often a running daemon compares its database with the chain; `None`: never.
+    pub reconcile_every: Option<Duration>,
     pub log_format: LogFormat,
     pub rpc: Option<RpcEndpoints>,
     pub chain_id: Option<u64>,

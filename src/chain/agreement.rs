@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
 use super::{BlockHeader, BlockView, Chain, ChainError, EscrowLog, Receipt};
+use crate::model::HoldLog;
 
 /// How long a witness may take to say what it sees.
 const HEARING: Duration = Duration::from_secs(5);
@@ -185,6 +186,28 @@ impl Chain {
                     return Ok(Word::Other);
                 }
                 witness.attests(receipts).await
+            })
+            .await
+    }
+
+    /// Whether enough endpoints tell the same of an escrow's holds from one height to another. `false`: not yet.
+    ///
+    /// # Errors
+    /// As of [`Self::agrees_on_block`].
+    pub async fn agrees_on_hold_logs(
+        &self,
+        escrow: Address,
+        (first, last): (u64, u64),
+        logs: &[HoldLog],
+    ) -> Result<bool, ChainError> {
+        // Not every node tells a block's time with its logs.
+        let timeless =
+            |logs: &[HoldLog]| logs.iter().map(|log| HoldLog { time: None, ..*log }).collect::<Vec<_>>();
+        let expected = &timeless(logs);
+        self.witnesses
+            .agree(last, |witness| async move {
+                let told = witness.hold_logs(escrow, first, last).await?;
+                Ok(if timeless(&told) == *expected { Word::Same } else { Word::Other })
             })
             .await
     }

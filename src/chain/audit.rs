@@ -5,7 +5,7 @@ use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
-use alloy::rpc::types::{Filter, TransactionRequest};
+use alloy::rpc::types::{Filter, Log, TransactionRequest};
 use alloy::sol_types::{SolCall, SolEvent};
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -13,14 +13,23 @@ use super::bindings::{Erc20, PreauthEscrow};
 use super::escrow::{EscrowEvent, EscrowLog};
 use super::reads::is_revert;
 use super::{Chain, ChainError};
-use crate::model::Terms;
+use crate::model::{ChainTime, HoldEvent, HoldLog};
 
-/// Requests that are under way at once. Single requests, because many nodes limit or refuse batches of them.
-const CONCURRENCY: usize = 32;
+/// Balances that are asked for at once. Single requests, because many nodes limit or refuse batches of them.
+const CONCURRENCY: usize = 4;
+
+/// The events that tell of a hold. A failed call changed nothing.
+const HOLD_EVENTS: [B256; 5] = [
+    PreauthEscrow::Authorized::SIGNATURE_HASH,
+    PreauthEscrow::Settled::SIGNATURE_HASH,
+    PreauthEscrow::Cancelled::SIGNATURE_HASH,
+    PreauthEscrow::Expired::SIGNATURE_HASH,
+    PreauthEscrow::RefundDeferred::SIGNATURE_HASH,
+];
 
 impl Chain {
     /// The contract's storage words of preauths (each an escrow and a preauth id), in the order in which they are asked
-    /// for.
+    /// for; `concurrency` of them at once.
     ///
     /// # Errors
     /// [`ChainError`] when the node does not answer, does not know the block, or no longer has its state.
@@ -28,12 +37,13 @@ impl Chain {
         &self,
         preauths: &[(Address, B256)],
         block: B256,
+        concurrency: usize,
     ) -> Result<Vec<B256>, ChainError> {
-        let asked = preauths.iter().map(|(escrow, preauth_id)| async move {
-            let call = PreauthEscrow::preauthsCall { preauthId: *preauth_id };
-            self.view_at(*escrow, call, block).await?.ok_or_else(|| no_escrow(*escrow, block))
+        let asked = preauths.iter().copied().map(|(escrow, preauth_id)| async move {
+            let call = PreauthEscrow::preauthsCall { preauthId: preauth_id };
+            self.view_at(escrow, call, block).await?.ok_or_else(|| no_escrow(escrow, block))
         });
-        stream::iter(asked).buffered(CONCURRENCY).try_collect().await
+        stream::iter(asked).buffered(concurrency).try_collect().await
     }
 
     /// What accounts have of tokens (each a token and an account), in base units and in order; `None`: the token does not
@@ -48,7 +58,8 @@ impl Chain {
     ) -> Result<Vec<Option<U256>>, ChainError> {
         let asked = accounts
             .iter()
-            .map(|(token, account)| self.view_at(*token, Erc20::balanceOfCall { account: *account }, block));
+            .copied()
+            .map(|(token, account)| self.view_at(token, Erc20::balanceOfCall { account }, block));
         stream::iter(asked).buffered(CONCURRENCY).try_collect().await
     }
 
@@ -61,34 +72,38 @@ impl Chain {
         claims: &[(Address, Address, Address)],
         block: B256,
     ) -> Result<Vec<U256>, ChainError> {
-        let asked = claims.iter().map(|(escrow, sender, token)| async move {
-            let call = PreauthEscrow::claimableCall { sender: *sender, token: *token };
-            self.view_at(*escrow, call, block).await?.ok_or_else(|| no_escrow(*escrow, block))
+        let asked = claims.iter().copied().map(|(escrow, sender, token)| async move {
+            let call = PreauthEscrow::claimableCall { sender, token };
+            self.view_at(escrow, call, block).await?.ok_or_else(|| no_escrow(escrow, block))
         });
         stream::iter(asked).buffered(CONCURRENCY).try_collect().await
     }
 
-    /// The terms of everything that an escrow locked from one height to another.
+    /// What an escrow's logs from one height to another say happened to its holds.
     ///
     /// # Errors
-    /// [`ChainError`] when the node does not answer.
-    pub async fn locks_of_range(
+    /// [`ChainError`] when the node does not answer, or refuses a range of this size.
+    pub async fn hold_logs(
         &self,
         escrow: Address,
         first: u64,
         last: u64,
-    ) -> Result<Vec<Terms>, ChainError> {
+    ) -> Result<Vec<HoldLog>, ChainError> {
         let filter = Filter::new()
             .address(escrow)
-            .event_signature(PreauthEscrow::Authorized::SIGNATURE_HASH)
+            .event_signature(HOLD_EVENTS.to_vec())
             .from_block(first)
             .to_block(last);
         let logs = self.provider.get_logs(&filter).await?;
-        let locked = logs.iter().filter_map(EscrowLog::decode).filter_map(|log| match log.event {
-            EscrowEvent::Locked { terms } => Some(terms),
-            _ => None,
-        });
-        Ok(locked.collect())
+        Ok(logs.iter().filter_map(hold_log).collect())
+    }
+
+    /// A token's decimals; `None`: it does not say.
+    ///
+    /// # Errors
+    /// [`ChainError`] when the node does not answer.
+    pub async fn token_decimals(&self, token: Address) -> Result<Option<u8>, ChainError> {
+        self.view(token, Erc20::decimalsCall {}).await
     }
 
     /// Calls a view on the state after a block; `None` when the callee reverts or answers with something else.
@@ -105,6 +120,20 @@ impl Chain {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn hold_log(log: &Log) -> Option<HoldLog> {
+    let EscrowLog { preauth_id, event, transaction, index, .. } = EscrowLog::decode(log)?;
+    let event = match event {
+        EscrowEvent::Locked { terms } => HoldEvent::Locked(terms),
+        EscrowEvent::Settled { amount } => HoldEvent::Settled(amount),
+        EscrowEvent::Cancelled => HoldEvent::Cancelled,
+        EscrowEvent::Expired => HoldEvent::Expired,
+        EscrowEvent::RefundDeferred { amount } => HoldEvent::RefundDeferred(amount),
+        EscrowEvent::CallFailed { .. } => return None,
+    };
+    let time = log.block_timestamp.map(ChainTime);
+    Some(HoldLog { preauth_id, block: log.block_number?, index, transaction, time, event })
 }
 
 fn no_escrow(address: Address, block: B256) -> ChainError {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{DevPowers, HttpState, router};
 use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
-use crate::preauth::{PreauthSettings, Preauths, Sweeper};
+use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Store, StoreError, instance};
 
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
@@ -48,6 +48,8 @@ pub struct DaemonConfig {
     pub operators: Vec<PrivateKeySigner>,
     pub lane: LaneSettings,
     pub request_timeout: Duration,
+    /// How often database and chain are compared; `None`: never.
+    pub reconcile_every: Option<Duration>,
     /// Only in `dev`: the admin key, so that receivers are allowed on chain at once, and the clock can be moved.
     pub dev_admin: Option<PrivateKeySigner>,
 }
@@ -80,7 +82,10 @@ impl Daemon {
         let lock = lock(&config.data_dir)?;
         let store = Store::open(&config.data_dir).await.context("opening the database")?;
         let chain = Chain::connect(&config.rpc).await.context("connecting to the node")?;
-        check_identity(&store, &chain, &config).await?;
+        let identity =
+            Identity { chain_id: config.chain_id, escrow: config.escrow, escrow_block: config.escrow_block };
+        identity.check_node(&chain).await?;
+        identity.bind(&store).await?;
 
         let signals = Signals::default();
         let standing = Standing::default();
@@ -116,6 +121,12 @@ impl Daemon {
         workers.spawn(observer.run(stop.clone()));
         let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
         workers.spawn(sweeper.run(stop.clone()));
+
+        if let Some(every) = config.reconcile_every {
+            let depth = config.lane.reorg_depth;
+            let patrol = Patrol::new(config.data_dir.clone(), chain.clone(), standing.clone(), every, depth);
+            workers.spawn(patrol.run(stop.clone()));
+        }
 
         let settings = PreauthSettings {
             escrow: config.escrow,
@@ -199,8 +210,8 @@ fn metrics_handle() -> Option<PrometheusHandle> {
         .clone()
 }
 
-/// One daemon per database: two would send each other's work twice.
-fn lock(data_dir: &Path) -> anyhow::Result<File> {
+/// One daemon per database: two would send each other's work twice, and none may run while the database is repaired.
+pub(super) fn lock(data_dir: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
     let path = data_dir.join(LOCK_FILE);
     let file = File::options()
@@ -215,37 +226,53 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// The database, the node and the configuration must speak of the same chain and the same contract.
-async fn check_identity(store: &Store, chain: &Chain, config: &DaemonConfig) -> anyhow::Result<()> {
-    if chain.chain_id() != config.chain_id {
-        bail!("the node is on chain {}, the configuration says {}", chain.chain_id(), config.chain_id);
-    }
-    match chain.check_escrow_code(config.escrow).await? {
-        Ok(()) => {}
-        Err(CodeMismatch::Nothing) => bail!("there is no contract at the escrow's address {}", config.escrow),
-        Err(CodeMismatch::Other) => {
-            bail!("the contract at {} is not the escrow this version was built with", config.escrow)
+/// The chain and the contract that database, node and configuration must all speak of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Identity {
+    pub chain_id: u64,
+    pub escrow: Address,
+    pub escrow_block: u64,
+}
+
+impl Identity {
+    /// Makes sure that the node is on this chain and has this escrow.
+    pub async fn check_node(&self, chain: &Chain) -> anyhow::Result<()> {
+        if chain.chain_id() != self.chain_id {
+            bail!("the node is on chain {}, the configuration says {}", chain.chain_id(), self.chain_id);
+        }
+        match chain.check_escrow_code(self.escrow).await? {
+            Ok(()) => Ok(()),
+            Err(CodeMismatch::Nothing) => {
+                bail!("there is no contract at the escrow's address {}", self.escrow)
+            }
+            Err(CodeMismatch::Other) => {
+                bail!("the contract at {} is not the escrow this version was built with", self.escrow)
+            }
         }
     }
-    let bound = {
-        let mut reader = store.read().await?;
-        instance::chain_id(&mut reader).await?
-    };
-    if let Some(bound) = bound.filter(|bound| *bound != config.chain_id) {
-        bail!("the database belongs to chain {bound}, the configuration says {}", config.chain_id);
-    }
-    let (chain_id, escrow, block) = (config.chain_id, config.escrow, config.escrow_block);
-    store
-        .write::<_, StoreError, _>(move |tx| {
-            async move {
-                let now = wall_now();
-                if bound.is_none() {
-                    instance::bind_to_chain(tx, chain_id, now).await?;
+
+    /// Makes sure that the database belongs to this chain; a fresh one does from now on. It serves this escrow from now on,
+    /// beside those it served before.
+    pub async fn bind(self, store: &Store) -> anyhow::Result<()> {
+        let bound = {
+            let mut reader = store.read().await?;
+            instance::chain_id(&mut reader).await?
+        };
+        if let Some(bound) = bound.filter(|bound| *bound != self.chain_id) {
+            bail!("the database belongs to chain {bound}, the configuration says {}", self.chain_id);
+        }
+        store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let now = wall_now();
+                    if bound.is_none() {
+                        instance::bind_to_chain(tx, self.chain_id, now).await?;
+                    }
+                    instance::add_escrow(tx, self.escrow, self.escrow_block, now).await
                 }
-                instance::add_escrow(tx, escrow, block, now).await
-            }
-            .boxed()
-        })
-        .await?;
-    Ok(())
+                .boxed()
+            })
+            .await?;
+        Ok(())
+    }
 }

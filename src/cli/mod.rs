@@ -6,10 +6,12 @@
 pub mod daemon;
 mod deploy;
 mod dev;
+mod hold;
 mod key_flags;
 mod operator;
 mod output;
 mod reconcile;
+mod repair;
 mod serve;
 mod stop_signal;
 mod surroundings;
@@ -49,7 +51,8 @@ Set up a chain (with an admin or deployer key, which the daemon never holds):
 Administer the database (beside a running daemon, too):
   tenant    Merchant systems: their API keys, limits and rules
   token     The tokens that may be used
-  reconcile Compare every preauthorization with the chain; changes nothing
+  hold      Holds recovered from the chain that no tenant has claimed yet
+  reconcile Compare every preauthorization with the chain, and repair what differs
 
 Options:
 {options}{after-help}";
@@ -119,12 +122,9 @@ enum Command {
     Tenant(tenant::Tenant),
     #[command(subcommand)]
     Token(token::Token),
-    /// Compare every preauthorization with the chain; changes nothing
-    ///
-    /// Reads the database beside a running daemon, and the chain at the block up to which the daemon has read it: status and
-    /// terms of each preauthorization, what the escrows have of each token against what they owe, and the open holds on
-    /// chain that the database does not know. Exit code 0: all equal; 1: they differ; 2: it could not be found out.
-    Reconcile,
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    Reconcile(reconcile::Reconcile),
 }
 
 /// Runs the command the process was started with.
@@ -139,8 +139,9 @@ pub async fn main() -> ExitCode {
         Command::Wallet(wallet) => wallet.run(&around).await,
         Command::Tenant(tenant) => tenant.run(&around).await,
         Command::Token(token) => token.run(&around).await,
+        Command::Hold(hold) => hold.run(&around).await,
         // Whether there is drift is its answer, so its exit code says more than done or failed.
-        Command::Reconcile => return reconcile::run(&around).await,
+        Command::Reconcile(reconcile) => return reconcile.run(&around).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,21 +1,40 @@
-//! `preauthd reconcile`: whether the database and the chain agree.
+//! `preauthd reconcile`: whether the database and the chain agree, and making them.
 
 use std::process::ExitCode;
 
 use alloy::primitives::utils::format_units;
 use alloy::primitives::{Address, B256, U256};
+use clap::Args;
 use serde::Serialize;
 
 use super::output::{complain, table};
+use super::repair::{self, RepairReport};
 use super::surroundings::{Surroundings, connect, store_reader};
-use crate::model::{Balance, Drift, Reconciliation, Token, UnknownHold};
-use crate::preauth::reconcile;
+use crate::config::Config;
+use crate::model::{Balance, Drift, Reconciliation, Token, UnknownHold, Unreadable};
+use crate::preauth::{Scope, reconcile};
 use crate::store::tokens;
 
 /// Database and chain differ.
 const DRIFT: u8 = 1;
 /// Whether they differ could not be found out.
 const FAULT: u8 = 2;
+
+/// Compare every preauthorization with the chain, and repair what differs
+///
+/// Reads the database beside a running daemon, and the chain up to the block to which the daemon has read it: status, terms,
+/// amounts and transactions of each preauthorization, what the escrows have of each token against what they owe, and the
+/// open holds on chain that the database does not know. Exit code 0: all equal; 1: they differ; 2: it could not be found out.
+#[derive(Args)]
+pub(super) struct Reconcile {
+    /// Rebuild from the chain what differs, then compare again; the daemon must be stopped
+    ///
+    /// Rewrites every row that is not as the chain says, and recovers every hold that has no row: in an empty data folder,
+    /// all of them. Recovered holds belong to nobody (`preauthd hold`) until the tenant is there under its old UUID
+    /// (`preauthd tenant create NAME --id UUID`) and names the invoice. Can be stopped at any moment and begun again.
+    #[arg(long)]
+    repair: bool,
+}
 
 /// What was found, as scripts read it. Amounts are base units.
 #[derive(Serialize)]
@@ -33,19 +52,33 @@ struct Report {
     drifts: Vec<DriftLine>,
     unknown_holds: Vec<UnknownLine>,
     balances: Vec<BalanceLine>,
+    /// What was repaired before the comparison.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repairs: Option<RepairReport>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DriftLine {
-    tenant_id: String,
-    invoice_id: String,
-    preauth_id: B256,
-    escrow: Address,
+    tenant_id: Option<String>,
+    invoice_id: Option<String>,
+    preauth_id: Option<B256>,
+    escrow: Option<Address>,
     database: &'static str,
-    /// What the chain would say if the database were right.
-    expected: &'static str,
-    chain: &'static str,
+    /// What the chain would say if the database were right; `null`: the row cannot be read.
+    expected: Option<&'static str>,
+    chain: Option<&'static str>,
+    differences: Vec<DifferenceLine>,
+    /// Why the row cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DifferenceLine {
+    field: &'static str,
+    database: String,
+    chain: String,
 }
 
 #[derive(Serialize)]
@@ -75,51 +108,111 @@ struct BalanceLine {
     missing: String,
 }
 
-/// Compares, prints what was found, and says it by the exit code.
-pub(super) async fn run(around: &Surroundings) -> ExitCode {
-    match compare(around).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(DRIFT),
-        Err(error) => {
-            complain(&format!("error: {error:#}"));
-            ExitCode::from(FAULT)
+impl Reconcile {
+    /// Repairs where that is asked for, compares, prints what was found, and says it by the exit code.
+    pub async fn run(self, around: &Surroundings) -> ExitCode {
+        match self.compare(around).await {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(DRIFT),
+            Err(error) => {
+                complain(&format!("error: {error:#}"));
+                ExitCode::from(FAULT)
+            }
         }
+    }
+
+    async fn compare(self, around: &Surroundings) -> anyhow::Result<bool> {
+        let config = around.config()?;
+        if !self.repair {
+            return compare(around, &config, None).await;
+        }
+        let (repairs, _lock) = repair::run(&config).await?;
+        compare(around, &config, Some(repairs)).await
     }
 }
 
-async fn compare(around: &Surroundings) -> anyhow::Result<bool> {
-    let config = around.config()?;
-    let database = store_reader(&config).await?;
-    let chain = connect(&config).await?;
-    let found = reconcile(&database, &chain).await?;
+async fn compare(
+    around: &Surroundings,
+    config: &Config,
+    repairs: Option<RepairReport>,
+) -> anyhow::Result<bool> {
+    let database = store_reader(config).await?;
+    let chain = connect(config).await?;
+    let found = reconcile(&database, &chain, config.lane.reorg_depth, Scope::Everything).await?;
     let tokens = tokens::all(&mut *database.snapshot().await?).await?;
     let report = Report {
         equal: found.is_equal(),
         first_block: found.blocks.0,
         last_block: found.blocks.1,
         checked: found.checked,
-        agreeing: found.checked - found.drifts.count,
-        drifted: found.drifts.count,
+        agreeing: found.checked - found.drifted(),
+        drifted: found.drifted(),
         unknown: found.unknown.count,
-        drifts: found.drifts.kept.iter().map(DriftLine::from).collect(),
+        drifts: drift_lines(&found),
         unknown_holds: found.unknown.kept.iter().map(UnknownLine::from).collect(),
         balances: found.balances.iter().map(|balance| BalanceLine::new(balance, &tokens)).collect(),
+        repairs,
     };
     around.output.done(&in_words(&report, &found, &tokens), &report)?;
     Ok(report.equal)
 }
 
+fn drift_lines(found: &Reconciliation) -> Vec<DriftLine> {
+    let unreadable = found.unreadable.kept.iter().map(DriftLine::from);
+    found.drifts.kept.iter().map(DriftLine::from).chain(unreadable).collect()
+}
+
 impl From<&Drift> for DriftLine {
     fn from(drift: &Drift) -> Self {
+        let differences = drift.differences.iter().map(|difference| DifferenceLine {
+            field: difference.field,
+            database: difference.database.clone(),
+            chain: difference.chain.clone(),
+        });
         Self {
-            tenant_id: drift.tenant.to_string(),
-            invoice_id: drift.invoice.as_str().to_owned(),
-            preauth_id: drift.preauth_id,
-            escrow: drift.escrow,
+            tenant_id: Some(drift.tenant.to_string()),
+            invoice_id: Some(drift.invoice.to_string()),
+            preauth_id: Some(drift.preauth_id),
+            escrow: Some(drift.escrow),
             database: drift.status.as_str(),
-            expected: drift.word_of(drift.expected),
-            chain: drift.word_of(drift.found),
+            expected: Some(drift.word_of(drift.expected)),
+            chain: Some(drift.word_of(drift.found)),
+            differences: differences.collect(),
+            why: None,
         }
+    }
+}
+
+impl From<&Unreadable> for DriftLine {
+    fn from(row: &Unreadable) -> Self {
+        Self {
+            tenant_id: None,
+            invoice_id: row.invoice.clone(),
+            preauth_id: row.preauth_id,
+            escrow: None,
+            database: "UNREADABLE",
+            expected: None,
+            chain: row.found.map(|found| found.word()),
+            differences: Vec::new(),
+            why: Some(row.why.clone()),
+        }
+    }
+}
+
+impl DriftLine {
+    fn row(&self) -> [String; 6] {
+        let or_unknown = |text: Option<&str>| text.unwrap_or("?").to_owned();
+        let details = self.differences.iter().map(|difference| {
+            format!("{} {}, on chain {}", difference.field, difference.database, difference.chain)
+        });
+        [
+            or_unknown(self.invoice_id.as_deref()),
+            self.preauth_id.map_or_else(|| "?".to_owned(), |preauth_id| preauth_id.to_string()),
+            self.database.to_owned(),
+            or_unknown(self.expected),
+            or_unknown(self.chain),
+            details.chain(self.why.clone()).collect::<Vec<_>>().join("; "),
+        ]
     }
 }
 
@@ -157,23 +250,16 @@ impl BalanceLine {
 fn in_words(report: &Report, found: &Reconciliation, tokens: &[Token]) -> String {
     let Report { first_block, last_block, checked, agreeing, drifted, unknown, .. } = report;
     let verdict = if report.equal { "Database and chain agree" } else { "Database and chain DIFFER" };
-    let mut parts = vec![format!(
+    let mut parts: Vec<String> = report.repairs.iter().map(RepairReport::in_words).collect();
+    parts.push(format!(
         "{verdict} (compared at blocks {first_block} to {last_block}).\n\
          {checked} preauthorizations checked: {agreeing} equal, {drifted} drifted. \
          {unknown} open on chain that the database does not know."
-    )];
+    ));
     if !report.drifts.is_empty() {
-        let rows: Vec<_> = report
-            .drifts
-            .iter()
-            .map(|line| {
-                let words = [line.database, line.expected, line.chain].map(str::to_owned);
-                let [database, expected, chain] = words;
-                [line.invoice_id.clone(), line.preauth_id.to_string(), database, expected, chain]
-            })
-            .collect();
+        let rows: Vec<_> = report.drifts.iter().map(DriftLine::row).collect();
         parts.push(table(
-            ["INVOICE", "PREAUTH ID", "DATABASE SAYS", "EXPECTED ON CHAIN", "CHAIN SAYS"],
+            ["INVOICE", "PREAUTH ID", "DATABASE SAYS", "EXPECTED ON CHAIN", "CHAIN SAYS", "DIFFERENCES"],
             &rows,
         ));
     }
@@ -181,7 +267,7 @@ fn in_words(report: &Report, found: &Reconciliation, tokens: &[Token]) -> String
         let rows: Vec<_> = found.unknown.kept.iter().map(|hold| unknown_row(hold, tokens)).collect();
         parts.push(table(["UNKNOWN PREAUTH ID", "SENDER", "RECEIVER", "HOLD", "TOKEN", "EXPIRES"], &rows));
     }
-    let kept = found.drifts.kept.len() as u64 + found.unknown.kept.len() as u64;
+    let kept = report.drifts.len() as u64 + found.unknown.kept.len() as u64;
     if kept < drifted + unknown {
         parts.push(format!("{} more are not shown.", drifted + unknown - kept));
     }

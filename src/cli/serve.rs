@@ -86,6 +86,7 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
         operators,
         lane: config.lane.clone(),
         request_timeout: config.request_timeout,
+        reconcile_every: config.reconcile_every,
         dev_admin: None,
     })
 }

@@ -28,6 +28,9 @@ pub(super) enum Tenant {
         /// What operators call it; it cannot be changed
         #[arg(value_parser = name)]
         name: String,
+        /// The UUID it had before its database was lost: it names the tenant's holds on chain [default: a new one]
+        #[arg(long, value_name = "UUID", value_parser = id)]
+        id: Option<TenantId>,
         #[command(flatten)]
         settings: Settings,
     },
@@ -105,7 +108,7 @@ impl From<model::Tenant> for Listed {
 impl Tenant {
     pub async fn run(self, around: &Surroundings) -> anyhow::Result<()> {
         match self {
-            Self::Create { name, settings } => create(around, name, settings).await,
+            Self::Create { name, id, settings } => create(around, name, id, settings).await,
             Self::List => list(around).await,
             Self::Set { name, settings, disabled } => set(around, &name, settings, disabled).await,
             Self::Key(key) => key.run(around).await,
@@ -113,16 +116,24 @@ impl Tenant {
     }
 }
 
-async fn create(around: &Surroundings, name: String, settings: Settings) -> anyhow::Result<()> {
+async fn create(
+    around: &Surroundings,
+    name: String,
+    id: Option<TenantId>,
+    settings: Settings,
+) -> anyhow::Result<()> {
     let store = around.store().await?;
     let mut tenant = new_tenant(name.clone());
+    tenant.id = id.unwrap_or(tenant.id);
     settings.lay_over(&mut tenant);
     let listed = Listed::from(tenant.clone());
     let added =
         change(&store, move |tx| async move { tenants::insert(tx, &tenant, wall_now()).await }.boxed()).await;
     store.close().await;
     match added {
-        Err(error) if error.is_unique_violation() => bail!("there is a tenant {name:?} already"),
+        Err(error) if error.is_unique_violation() => {
+            bail!("there is a tenant {name:?} already, or one with that UUID")
+        }
         other => other?,
     }
     around.output.done(
@@ -220,6 +231,11 @@ fn name(text: &str) -> Result<String, String> {
     } else {
         Err(format!("must have 1 to {MAX_NAME_CHARS} printable characters"))
     }
+}
+
+fn id(text: &str) -> Result<TenantId, String> {
+    let id = Uuid::parse_str(text).map(TenantId).map_err(|error| error.to_string())?;
+    if id == TenantId::UNCLAIMED { Err("is no tenant's UUID".to_owned()) } else { Ok(id) }
 }
 
 fn rules(text: &str) -> Result<Rules, String> {

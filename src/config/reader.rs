@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::keys::{KeySource, PasswordSource};
 use super::source::{Entry, Place, Source, shown_key};
-use super::{Config, LogFormat, Problem};
+use super::{Config, DEFAULT_RECONCILE_EVERY, LogFormat, Problem};
 use crate::chain::RpcEndpoints;
 use crate::lane::LaneSettings;
 use crate::model::{Account, TokenAmount};
@@ -22,7 +22,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "data_dir",
     "listen",
     "rpc_url",
@@ -41,6 +41,7 @@ const KEYS: [&str; 19] = [
     "max_batch_gas",
     "max_batch_items",
     "request_timeout_s",
+    "reconcile_every_s",
     "log_format",
 ];
 const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
@@ -75,6 +76,11 @@ impl Reader {
             request_timeout: self
                 .whole("request_timeout_s", 1..=600)
                 .map_or(Duration::from_secs(30), Duration::from_secs),
+            reconcile_every: self
+                .whole("reconcile_every_s", 0..=7 * 24 * 3_600)
+                .map_or(Some(DEFAULT_RECONCILE_EVERY), |seconds| {
+                    (seconds > 0).then(|| Duration::from_secs(seconds))
+                }),
             log_format: self
                 .text("log_format", "\"pretty\" or \"json\"", |text| match text {
                     "pretty" => Some(LogFormat::Pretty),

@@ -15,6 +15,9 @@ mod observer;
 mod projection;
 #[cfg(test)]
 mod projection_tests;
+mod rebuild;
+#[cfg(test)]
+mod rebuild_tests;
 mod rollback;
 mod signals;
 mod standing;
@@ -28,6 +31,7 @@ pub use gas::{call_gas, transaction_gas};
 #[cfg(test)]
 pub(crate) use observer::Rest;
 pub use observer::{Observer, ObserverError};
+pub use rebuild::rebuild;
 pub use signals::{Signals, Watch};
 pub use standing::Standing;
 pub use worker::Lane;

@@ -1,9 +1,11 @@
 //! What a block did to our preauths, written down in one change: the only place where on-chain outcomes become state.
 
+use alloy::primitives::B256;
+
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
-    BaseUnits, BatchId, CallFailure, Millis, Operation, OperationKind, OperationState, Preauth, PreauthEvent,
-    PreauthKey, PreauthStatus, Settlement, TokenAmount,
+    BaseUnits, BatchId, CallFailure, HoldEvent, Millis, Operation, OperationKind, OperationState, Preauth,
+    PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
 };
 use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
@@ -61,7 +63,7 @@ async fn apply_log(
     now: Millis,
     changed: &mut Vec<PreauthKey>,
 ) -> Result<(), StoreError> {
-    let Some(mut preauth) = preauths::by_preauth_id(connection, log.escrow, log.preauth_id).await? else {
+    let Some(preauth) = preauths::by_preauth_id(connection, log.escrow, log.preauth_id).await? else {
         tracing::debug!(preauth_id = %log.preauth_id, "a log of the escrow is about no preauth of this database");
         return Ok(());
     };
@@ -70,22 +72,12 @@ async fn apply_log(
         log: i64::try_from(log.index).unwrap_or(i64::MAX),
         transaction: log.transaction,
     };
-    let (outcome, event) = match &log.event {
-        EscrowEvent::Locked { terms } if *terms != preauth.terms() => {
-            return refuse_foreign_lock(connection, preauth, &position, now, changed).await;
-        }
-        EscrowEvent::Locked { .. } => (OutcomeKind::Locked, PreauthEvent::Locked),
-        EscrowEvent::Settled { .. } => (OutcomeKind::Settled, PreauthEvent::Settled),
-        EscrowEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled),
-        EscrowEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired),
-        EscrowEvent::RefundDeferred { amount } => {
-            if outcomes::insert(connection, preauth.key, OutcomeKind::RefundDeferred, &position).await? {
-                preauth.deferred_refund = Some(*amount);
-                preauths::save(connection, &preauth, now).await?;
-                changed.push(preauth.key);
-            }
-            return Ok(());
-        }
+    let event = match &log.event {
+        EscrowEvent::Locked { terms } => HoldEvent::Locked(*terms),
+        EscrowEvent::Settled { amount } => HoldEvent::Settled(*amount),
+        EscrowEvent::Cancelled => HoldEvent::Cancelled,
+        EscrowEvent::Expired => HoldEvent::Expired,
+        EscrowEvent::RefundDeferred { amount } => HoldEvent::RefundDeferred(*amount),
         EscrowEvent::CallFailed { kind, failure } => {
             return apply_failed_call(
                 connection,
@@ -100,47 +92,81 @@ async fn apply_log(
             .await;
         }
     };
-    if !outcomes::insert(connection, preauth.key, outcome, &position).await? {
-        return Ok(());
+    let key = preauth.key;
+    if apply_hold_event(connection, preauth, event, &position, now).await? {
+        changed.push(key);
+    }
+    Ok(())
+}
+
+/// Moves a preauth by what the chain did to its hold. `false`: nothing changed.
+pub(super) async fn apply_hold_event(
+    connection: &mut Connection,
+    mut preauth: Preauth,
+    event: HoldEvent,
+    position: &Position,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let (outcome, arrow) = match event {
+        HoldEvent::Locked(terms) if terms != preauth.terms() => {
+            return refuse_foreign_lock(connection, preauth, position, now).await;
+        }
+        HoldEvent::Locked(_) => (OutcomeKind::Locked, PreauthEvent::Locked),
+        HoldEvent::Settled(_) => (OutcomeKind::Settled, PreauthEvent::Settled),
+        HoldEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled),
+        HoldEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired),
+        HoldEvent::RefundDeferred(amount) => {
+            let is_new =
+                outcomes::insert(connection, preauth.key, OutcomeKind::RefundDeferred, position).await?;
+            if is_new {
+                preauth.deferred_refund = Some(amount);
+                preauths::save(connection, &preauth, now).await?;
+            }
+            return Ok(is_new);
+        }
+    };
+    if !outcomes::insert(connection, preauth.key, outcome, position).await? {
+        return Ok(false);
     }
     // Its caller was told that it failed, or it was dropped, and it landed all the same: nobody wants it any more.
-    if event == PreauthEvent::Locked
+    if arrow == PreauthEvent::Locked
         && (preauth.status != PreauthStatus::Pending || was_told(connection, &preauth).await?)
     {
         preauth.cancel_requested = true;
     }
-    match preauth.status.after(event) {
+    match preauth.status.after(arrow) {
         Ok(status) => preauth.status = status,
         Err(error) => {
             // The chain decides; that the database thought otherwise is for the reconciliation to explain.
             tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id, %error, "the database disagrees with the chain");
-            return Ok(());
+            return Ok(false);
         }
     }
-    changed.push(preauth.key);
-    match &log.event {
-        EscrowEvent::Locked { .. } => {
-            preauth.lock_transaction = Some(log.transaction);
+    let transaction = position.transaction;
+    match event {
+        HoldEvent::Locked(_) => {
+            preauth.lock_transaction = Some(transaction);
             preauth.failure = None;
             preauths::save(connection, &preauth, now).await?;
-            follow_lock(connection, &preauth, now).await
+            follow_lock(connection, &preauth, now).await?;
         }
-        EscrowEvent::Settled { amount } => {
+        HoldEvent::Settled(amount) => {
             let written =
-                close_operations(connection, &preauth, OperationKind::Settle, Some(*amount), now).await?;
+                close_operations(connection, &preauth, OperationKind::Settle, Some(amount), now).await?;
             let written = written.unwrap_or_else(|| amount.in_tokens(preauth.decimals));
-            preauth.settlement = Some(Settlement { amount: *amount, written });
-            close(connection, preauth, log, now).await
+            preauth.settlement = Some(Settlement { amount, written });
+            close(connection, preauth, transaction, now).await?;
         }
-        EscrowEvent::Cancelled => {
+        HoldEvent::Cancelled => {
             close_operations(connection, &preauth, OperationKind::Cancel, None, now).await?;
-            close(connection, preauth, log, now).await
+            close(connection, preauth, transaction, now).await?;
         }
-        _ => {
+        HoldEvent::Expired | HoldEvent::RefundDeferred(_) => {
             close_operations(connection, &preauth, OperationKind::Expire, None, now).await?;
-            close(connection, preauth, log, now).await
+            close(connection, preauth, transaction, now).await?;
         }
     }
+    Ok(true)
 }
 
 /// Whether the lock's caller was told, before a reorg, that it had failed.
@@ -156,24 +182,23 @@ async fn refuse_foreign_lock(
     mut preauth: Preauth,
     position: &Position,
     now: Millis,
-    changed: &mut Vec<PreauthKey>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id,
         "a hold was locked under this preauth id with other terms");
     if !outcomes::insert(connection, preauth.key, OutcomeKind::LockFailed, position).await? {
-        return Ok(());
+        return Ok(false);
     }
-    changed.push(preauth.key);
     let failure = CallFailure::TermsMismatch;
     match operations::open_of(connection, preauth.key).await? {
         Some(open) if open.kind == OperationKind::Authorize => {
-            fail(connection, preauth, &open, &failure, false, now).await
+            fail(connection, preauth, &open, &failure, false, now).await?;
         }
         _ => {
             preauth.failure = Some(failure);
-            preauths::save(connection, &preauth, now).await
+            preauths::save(connection, &preauth, now).await?;
         }
     }
+    Ok(true)
 }
 
 /// What has waited for the lock: a cancel that came too early to be dropped, or an operation a reorg had parked.
@@ -200,10 +225,10 @@ async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis
 async fn close(
     connection: &mut Connection,
     mut preauth: Preauth,
-    log: &EscrowLog,
+    transaction: B256,
     now: Millis,
 ) -> Result<(), StoreError> {
-    preauth.close_transaction = Some(log.transaction);
+    preauth.close_transaction = Some(transaction);
     preauth.failure = None;
     preauths::save(connection, &preauth, now).await
 }

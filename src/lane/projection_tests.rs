@@ -18,18 +18,18 @@ use crate::store::preauths::NewPreauth;
 use crate::store::{Steps, Store, StoreError, batches, blocks, instance, operations, preauths, tenants};
 
 const ESCROW: Address = Address::repeat_byte(0xe5);
-const NOW: Millis = Millis(1_000);
-const PREAUTH_ID: B256 = B256::repeat_byte(7);
+pub(super) const NOW: Millis = Millis(1_000);
+pub(super) const PREAUTH_ID: B256 = B256::repeat_byte(7);
 
 /// A database with one PENDING preauth whose lock is due.
-struct World {
-    store: Store,
-    preauth: PreauthKey,
+pub(super) struct World {
+    pub store: Store,
+    pub preauth: PreauthKey,
     _folder: TempDir,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let preauth =
@@ -38,7 +38,7 @@ impl World {
     }
 
     /// Puts the preauth's open operation into a signed batch; its transaction's hash is named by `name`.
-    async fn sign(&self, name: u8) -> BatchId {
+    pub async fn sign(&self, name: u8) -> BatchId {
         let preauth = self.preauth;
         self.store
             .write::<_, StoreError, _>(move |tx| {
@@ -69,7 +69,7 @@ impl World {
             .unwrap()
     }
 
-    async fn begin(&self, kind: OperationKind) -> OperationId {
+    pub async fn begin(&self, kind: OperationKind) -> OperationId {
         let preauth = self.preauth;
         let amount = (kind == OperationKind::Settle).then(|| (units(60), TokenAmount::parse("60").unwrap()));
         self.store
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// Takes in a block with what the transaction `name` did; `own` says which batch of ours it was.
-    async fn block(&self, number: u64, name: u8, events: Vec<EscrowEvent>, own: Option<BatchId>) {
+    pub async fn block(&self, number: u64, name: u8, events: Vec<EscrowEvent>, own: Option<BatchId>) {
         self.block_with(number, name, events, own, true, None).await;
     }
 
@@ -136,7 +136,7 @@ impl World {
             .unwrap();
     }
 
-    async fn back_to(&self, number: u64) {
+    pub async fn back_to(&self, number: u64) {
         self.store
             .write::<_, StoreError, _>(move |tx| {
                 async move { roll_back_to(tx, number, NOW, &mut Steps::together()).await }.boxed()
@@ -145,30 +145,30 @@ impl World {
             .unwrap();
     }
 
-    async fn preauth(&self) -> Preauth {
+    pub async fn preauth(&self) -> Preauth {
         let mut reader = self.store.read().await.unwrap();
         preauths::by_key(&mut reader, self.preauth).await.unwrap()
     }
 
-    async fn operation(&self, id: OperationId) -> Operation {
+    pub async fn operation(&self, id: OperationId) -> Operation {
         let mut reader = self.store.read().await.unwrap();
         operations::by_id(&mut reader, id).await.unwrap()
     }
 
-    async fn open(&self) -> Option<(OperationKind, OperationState)> {
+    pub async fn open(&self) -> Option<(OperationKind, OperationState)> {
         let mut reader = self.store.read().await.unwrap();
         let open = operations::open_of(&mut reader, self.preauth).await.unwrap();
         open.map(|open| (open.kind, open.state))
     }
 
-    async fn locked(&self) {
+    pub async fn locked(&self) {
         let batch = self.sign(1).await;
         self.block(1, 1, vec![locked_event()], Some(batch)).await;
         assert_eq!(self.preauth().await.status, PreauthStatus::Authorized);
     }
 }
 
-fn locked_event() -> EscrowEvent {
+pub(super) fn locked_event() -> EscrowEvent {
     let terms = Terms {
         sender: Address::repeat_byte(1),
         receiver: Address::repeat_byte(2),
@@ -180,7 +180,7 @@ fn locked_event() -> EscrowEvent {
     EscrowEvent::Locked { terms }
 }
 
-fn units(amount: u128) -> BaseUnits {
+pub(super) fn units(amount: u128) -> BaseUnits {
     BaseUnits::new(amount).unwrap()
 }
 

@@ -13,6 +13,12 @@ const MAX_INVOICE_ID_CHARS: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(pub Uuid);
 
+impl TenantId {
+    /// Owns the holds that were recovered from the chain until a tenant's invoice proves to be theirs. It has no API keys
+    /// and no rules, and nobody can be it: a tenant's own UUID is random.
+    pub const UNCLAIMED: Self = Self(Uuid::nil());
+}
+
 impl fmt::Display for TenantId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -80,6 +86,13 @@ impl InvoiceId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<B256> for InvoiceId {
+    /// The name of a hold whose invoice nobody knows: its preauth id in hexadecimal digits.
+    fn from(preauth_id: B256) -> Self {
+        Self(preauth_id.to_string())
     }
 }
 

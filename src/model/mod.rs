@@ -6,10 +6,12 @@
 mod account;
 mod amount;
 mod call_failure;
+mod history;
 mod ids;
 mod operation;
 mod preauth;
 mod reconcile;
+mod repair;
 mod rules;
 mod share;
 mod tenant;
@@ -21,10 +23,14 @@ mod wallet;
 pub use account::{Account, AccountError};
 pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
 pub use call_failure::{CallFailure, Disposition};
+pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use operation::{Operation, OperationKind, OperationState};
 pub use preauth::{ForbiddenTransition, Preauth, PreauthEvent, PreauthStatus, Schedule, Settlement};
-pub use reconcile::{Balance, Drift, Findings, Reconciliation, Record, UnknownHold};
+pub use reconcile::{
+    Balance, Difference, Drift, Findings, Reconciliation, Record, UnknownHold, Unreadable, Verdict,
+};
+pub use repair::{Mended, Mending, Repairs};
 pub use rules::{Creation, RuleRefusal, Rules};
 pub use share::{KindCounts, share_batch};
 pub use tenant::{Scope, Tenant};

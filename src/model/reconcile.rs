@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256};
 
-use super::{InvoiceId, Preauth, PreauthStatus, TenantId, Terms};
+use super::{History, InvoiceId, Preauth, PreauthStatus, TenantId, Terms, derive_preauth_id};
 
 /// Findings of one kind that are kept; beyond that they are only counted, so that a database that is wrong throughout
 /// does not fill the memory.
@@ -30,6 +30,18 @@ impl Record {
             Ok(3) => Self::Cancelled,
             Ok(4) => Self::Expired,
             _ => Self::Open(word),
+        }
+    }
+
+    /// In one word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unused => "NONE",
+            Self::Open(_) => "OPEN",
+            Self::Settled => "SETTLED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
         }
     }
 
@@ -63,14 +75,33 @@ pub struct Drift {
     pub found: Record,
     /// The hash of the terms in the database.
     pub terms_hash: B256,
+    /// What differs beside the record.
+    pub differences: Vec<Difference>,
+}
+
+/// One value that the database has otherwise than the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub field: &'static str,
+    pub database: String,
+    pub chain: String,
 }
 
 impl Drift {
     /// Compares a preauthorization with the contract's word about it; `None`: they agree.
     #[must_use]
     pub fn between(preauth: &Preauth, word: B256) -> Option<Self> {
-        let (expected, found) = (Record::expected(preauth), Record::from_word(word));
-        (expected != found).then(|| Self {
+        Self::with_history(preauth, Record::from_word(word), &History::default(), false)
+    }
+
+    /// Compares a preauthorization with what the contract stores about it (`found`) and with its logs; `None`: they agree.
+    ///
+    /// `is_whole`: the history holds every log there is, so what it lacks did not happen.
+    #[must_use]
+    pub fn with_history(preauth: &Preauth, found: Record, history: &History, is_whole: bool) -> Option<Self> {
+        let expected = Record::expected(preauth);
+        let differences = differences(preauth, history, is_whole);
+        (expected != found || !differences.is_empty()).then(|| Self {
             tenant: preauth.tenant,
             invoice: preauth.invoice.clone(),
             preauth_id: preauth.preauth_id,
@@ -79,6 +110,7 @@ impl Drift {
             expected,
             found,
             terms_hash: preauth.terms().hash(),
+            differences,
         })
     }
 
@@ -86,14 +118,58 @@ impl Drift {
     #[must_use]
     pub fn word_of(&self, record: Record) -> &'static str {
         match record {
-            Record::Unused => "NONE",
-            Record::Open(hash) if hash == self.terms_hash => "OPEN",
-            Record::Open(_) => "OPEN_OTHER_TERMS",
-            Record::Settled => "SETTLED",
-            Record::Cancelled => "CANCELLED",
-            Record::Expired => "EXPIRED",
+            Record::Open(hash) if hash != self.terms_hash => "OPEN_OTHER_TERMS",
+            other => other.word(),
         }
     }
+}
+
+fn differences(preauth: &Preauth, history: &History, is_whole: bool) -> Vec<Difference> {
+    let mut found = Differences { is_whole, found: Vec::new() };
+    let settled = preauth.settlement.map(|settlement| settlement.amount);
+    let closed_by = history.close().map(|(log, _)| log.transaction);
+    let locked_by = history.lock().map(|(log, _)| log.transaction);
+    found.compare("lockTransaction", preauth.lock_transaction, locked_by);
+    found.compare("closeTransaction", preauth.close_transaction, closed_by);
+    found.compare("settledAmount", settled, history.settled());
+    found.compare("deferredRefund", preauth.deferred_refund, history.deferred_refund());
+    if is_whole && preauth.tenant != TenantId::UNCLAIMED {
+        let derived = derive_preauth_id(preauth.tenant, &preauth.invoice);
+        found.compare("preauthId", Some(preauth.preauth_id), Some(derived));
+    }
+    found.found
+}
+
+struct Differences {
+    is_whole: bool,
+    found: Vec<Difference>,
+}
+
+impl Differences {
+    /// What the chain does not tell is a difference only where all of it is known.
+    fn compare<T: PartialEq + ToString>(
+        &mut self,
+        field: &'static str,
+        database: Option<T>,
+        chain: Option<T>,
+    ) {
+        if database == chain || (chain.is_none() && !self.is_whole) {
+            return;
+        }
+        let shown = |value: Option<T>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+        self.found.push(Difference { field, database: shown(database), chain: shown(chain) });
+    }
+}
+
+/// A row that says nothing that can be trusted.
+#[derive(Debug, Clone)]
+pub struct Unreadable {
+    /// As far as it can be read.
+    pub invoice: Option<String>,
+    pub preauth_id: Option<B256>,
+    /// What the contract stores, where the preauth id can be read.
+    pub found: Option<Record>,
+    pub why: String,
 }
 
 /// An open hold on chain that the database has no row for.
@@ -136,6 +212,20 @@ impl Balance {
     }
 }
 
+/// What was found about one row.
+#[derive(Debug)]
+pub enum Verdict {
+    Equal,
+    Drifted(Box<Drift>),
+    Unreadable(Unreadable),
+}
+
+impl From<Option<Drift>> for Verdict {
+    fn from(drift: Option<Drift>) -> Self {
+        drift.map_or(Self::Equal, |drift| Self::Drifted(Box::new(drift)))
+    }
+}
+
 /// Findings, the first of which are kept.
 #[derive(Debug)]
 pub struct Findings<T> {
@@ -166,31 +256,42 @@ pub struct Reconciliation {
     pub blocks: (u64, u64),
     pub checked: u64,
     pub drifts: Findings<Drift>,
+    pub unreadable: Findings<Unreadable>,
     pub unknown: Findings<UnknownHold>,
     pub balances: Vec<Balance>,
 }
 
 impl Reconciliation {
-    /// Takes in one preauthorization and the contract's word about it.
-    pub fn check(&mut self, preauth: &Preauth, word: B256) {
+    /// Takes in what was found about one row.
+    pub fn note(&mut self, verdict: Verdict) {
         self.checked += 1;
-        if let Some(drift) = Drift::between(preauth, word) {
-            self.drifts.add(drift);
+        match verdict {
+            Verdict::Equal => {}
+            Verdict::Drifted(drift) => self.drifts.add(*drift),
+            Verdict::Unreadable(row) => self.unreadable.add(row),
         }
+    }
+
+    /// Rows that are not as the chain says, unreadable ones included.
+    #[must_use]
+    pub fn drifted(&self) -> u64 {
+        self.drifts.count + self.unreadable.count
     }
 
     /// Whether database and chain agree about everything. A surplus is no disagreement.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         let covered = self.balances.iter().all(|balance| balance.missing().is_zero());
-        self.drifts.count == 0 && self.unknown.count == 0 && covered
+        self.drifted() == 0 && self.unknown.count == 0 && covered
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Account, BaseUnits, ChainTime, Millis, PreauthKey, TokenAmount};
+    use crate::model::{
+        Account, BaseUnits, ChainTime, HoldEvent, HoldLog, Millis, PreauthKey, Settlement, TokenAmount,
+    };
     use alloy::primitives::Bytes;
     use uuid::Uuid;
 
@@ -275,6 +376,47 @@ mod tests {
     }
 
     #[test]
+    fn amounts_and_transactions_that_differ_are_drift() {
+        let transaction = B256::repeat_byte(8);
+        let mut row = preauth(PreauthStatus::Settled, true);
+        row.lock_transaction = Some(B256::repeat_byte(6));
+        let (amount, rest) = (BaseUnits::new(400_000).unwrap(), BaseUnits::new(600_000).unwrap());
+        row.settlement = Some(Settlement { amount, written: TokenAmount::parse("0.4").unwrap() });
+        row.deferred_refund = Some(rest);
+        let log = |index, transaction, event| HoldLog {
+            preauth_id: row.preauth_id,
+            block: 1,
+            index,
+            transaction,
+            time: None,
+            event,
+        };
+        let history = History::new(vec![
+            log(0, B256::repeat_byte(6), HoldEvent::Locked(row.terms())),
+            log(1, transaction, HoldEvent::Settled(amount)),
+            log(2, transaction, HoldEvent::RefundDeferred(rest)),
+        ]);
+        assert!(Drift::with_history(&row, history.record(), &history, true).is_none());
+        type Change = fn(&mut Preauth);
+        let changes: [(Change, &str); 5] = [
+            (|row| row.lock_transaction = None, "lockTransaction"),
+            (|row| row.close_transaction = Some(B256::ZERO), "closeTransaction"),
+            (|row| row.settlement.as_mut().unwrap().amount = BaseUnits::new(1).unwrap(), "settledAmount"),
+            (|row| row.deferred_refund = None, "deferredRefund"),
+            (|row| row.tenant = TenantId(Uuid::from_u128(1)), "preauthId"),
+        ];
+        for (change, field) in changes {
+            let mut changed = row.clone();
+            change(&mut changed);
+            let drift = Drift::with_history(&changed, history.record(), &history, true).unwrap();
+            assert_eq!(drift.differences.iter().map(|it| it.field).collect::<Vec<_>>(), [field]);
+            let few = History::new(history.logs()[..1].to_vec());
+            let told = Drift::with_history(&changed, Record::Settled, &few, false);
+            assert_eq!(told.is_some(), field == "lockTransaction", "{field}");
+        }
+    }
+
+    #[test]
     fn terms_that_differ_are_drift() {
         let mut other = preauth(PreauthStatus::Authorized, false);
         let word = other.terms().hash();
@@ -308,9 +450,9 @@ mod tests {
         assert!(found.is_equal());
         let row = preauth(PreauthStatus::Authorized, false);
         for _ in 0..KEPT + 5 {
-            found.check(&row, B256::ZERO);
+            found.note(Drift::between(&row, B256::ZERO).into());
         }
-        found.check(&row, row.terms().hash());
+        found.note(Drift::between(&row, row.terms().hash()).into());
         assert_eq!((found.checked, found.drifts.count), (1_006, 1_005));
         assert_eq!(found.drifts.kept.len(), KEPT);
         assert!(!found.is_equal());

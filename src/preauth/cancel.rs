@@ -3,6 +3,7 @@
 use futures::FutureExt;
 
 use super::settle::{Begun, begun_or_busy};
+use super::unclaimed::by_invoice;
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::model::{
@@ -62,8 +63,7 @@ impl Preauths {
             .store
             .write(move |tx| {
                 async move {
-                    let preauth =
-                        preauths::by_invoice(tx, tenant, &invoice).await?.ok_or(Refusal::NotFound)?;
+                    let preauth = by_invoice(tx, tenant, &invoice).await?.ok_or(Refusal::NotFound)?;
                     match preauth.status {
                         PreauthStatus::Cancelled => {
                             Ok::<_, Stop>(Found::Cancelled(Box::new(Snapshot::read(tx, preauth).await?)))

@@ -7,12 +7,16 @@
 mod authorize;
 mod cancel;
 mod check;
+mod past;
+mod patrol;
 mod query;
 mod reconcile;
 mod refusal;
+mod repair;
 mod schedule;
 mod settle;
 mod terms;
+mod unclaimed;
 mod wait;
 mod wallets;
 
@@ -27,10 +31,13 @@ use crate::model::{Account, ChainTime, InvoiceId, OperationKind, Preauth, TokenA
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
-pub use reconcile::{ReconcileError, reconcile};
+pub use patrol::Patrol;
+pub use reconcile::{ReconcileError, Scope, reconcile};
 pub use refusal::Refusal;
+pub use repair::{RepairError, repair};
 pub use schedule::Sweeper;
 pub use terms::OfferedTerms;
+pub use unclaimed::{Cancellation, cancel_unclaimed};
 pub use wallets::{
     ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof, WalletView,
 };

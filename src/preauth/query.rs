@@ -10,10 +10,8 @@ impl Preauths {
     }
 
     async fn try_find(&self, tenant: &Tenant, invoice: &InvoiceId) -> Result<Option<Snapshot>, StoreError> {
+        let Some(preauth) = self.by_invoice(tenant.id, invoice).await? else { return Ok(None) };
         let mut reader = self.inner.store.read().await?;
-        let Some(preauth) = preauths::by_invoice(&mut reader, tenant.id, invoice).await? else {
-            return Ok(None);
-        };
         Ok(Some(Snapshot::read(&mut reader, preauth).await?))
     }
 

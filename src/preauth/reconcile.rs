@@ -1,7 +1,8 @@
-//! Compare the whole database with the chain. Nothing is changed.
+//! Compare the database with the chain. Nothing is changed.
 //!
-//! Both move on meanwhile, so each step reads the rows and the observer's cursor in one snapshot, and then the chain at
-//! exactly that block: what the observer has not taken in yet is no difference.
+//! Both move on meanwhile, so each step reads the rows and the observer's cursor in one snapshot, and then the chain up to
+//! exactly that block: what the observer has not taken in yet is no difference. What was closed is judged by the escrows'
+//! logs, and what is open by the contract's storage as well.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,15 +10,20 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, U256};
 use backon::{ConstantBuilder, Retryable};
 
+use super::past::{Past, Reading};
 use crate::chain::{Chain, ChainError};
-use crate::model::{Balance, Drift, Preauth, PreauthKey, Reconciliation, Record, Terms, UnknownHold};
+use crate::model::{
+    Balance, Drift, Millis, Preauth, PreauthKey, PreauthStatus, Reconciliation, Record, UnknownHold,
+    Unreadable, Verdict,
+};
 use crate::store::blocks::Block;
-use crate::store::{Connection, StoreError, StoreReader, blocks, instance, preauths, tokens};
+use crate::store::histories::Place;
+use crate::store::{
+    Connection, StoreError, StoreReader, UnreadableRow, blocks, instance, preauths, recovery, tokens,
+};
 
 /// Rows that are compared at once.
 const PAGE: u32 = 500;
-/// Blocks whose logs are fetched by one request.
-const RANGE: u64 = 1_000;
 /// Drift counts when each of so many looks shows it. Some nodes (anvil is one) answer for their newest block from a state
 /// that has moved on in the middle of the request.
 const LOOKS: u32 = 3;
@@ -44,21 +50,65 @@ pub enum ReconcileError {
     NoBlock(u64),
 }
 
-/// Compares every preauthorization, every escrow's balances and every lock on chain.
+/// How much is compared.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope {
+    /// Every row, and every log since the escrows were deployed.
+    Everything,
+    /// What is open, what has changed since an earlier comparison, and the logs since then.
+    Since {
+        block: u64,
+        /// Rows written at or after this time count as changed.
+        changed: Millis,
+    },
+}
+
+impl Scope {
+    /// Holds that the node is asked about at once: beside a daemon's own work, few.
+    fn concurrency(self) -> usize {
+        match self {
+            Self::Everything => 32,
+            Self::Since { .. } => 4,
+        }
+    }
+}
+
+/// Compares preauthorizations, every escrow's balances, and the locks on chain.
+///
+/// `reorg_depth`: blocks that a reorg may still change.
 ///
 /// # Errors
 /// [`ReconcileError`] when it cannot be found out.
-pub async fn reconcile(database: &StoreReader, chain: &Chain) -> Result<Reconciliation, ReconcileError> {
-    let mut audit = Audit { database, chain, found: Reconciliation::default() };
-    let escrows = audit.identify().await?;
+pub async fn reconcile(
+    database: &StoreReader,
+    chain: &Chain,
+    reorg_depth: u64,
+    scope: Scope,
+) -> Result<Reconciliation, ReconcileError> {
+    let escrows = identify(database, chain).await?;
+    let logs = match scope {
+        Scope::Everything => Reading::Whole,
+        Scope::Since { block, .. } => Reading::Since(block),
+    };
+    let past = Past::open(chain, escrows.clone(), reorg_depth, logs).await?;
+    let mut audit = Audit { database, chain, past, scope, found: Reconciliation::default() };
     audit.found.blocks.0 = audit.cursor().await?.number;
     audit.walk().await?;
     audit.weigh(&escrows).await?;
-    for (escrow, deployed) in escrows {
-        audit.look_for_unknown(escrow, deployed).await?;
-    }
+    audit.look_for_unknown().await?;
     audit.found.blocks.1 = audit.cursor().await?.number;
     Ok(audit.found)
+}
+
+/// The escrows of the database, which must belong to the node's chain.
+async fn identify(database: &StoreReader, chain: &Chain) -> Result<Vec<(Address, u64)>, ReconcileError> {
+    let mut snapshot = database.snapshot().await?;
+    let bound = instance::chain_id(&mut snapshot).await?.ok_or(ReconcileError::NoCursor)?;
+    let asked = chain.chain_id();
+    if bound != asked {
+        return Err(ReconcileError::OtherChain { bound, asked });
+    }
+    Ok(instance::escrows(&mut snapshot).await?)
 }
 
 /// Which rows to read.
@@ -71,21 +121,12 @@ enum Rows {
 struct Audit<'a> {
     database: &'a StoreReader,
     chain: &'a Chain,
+    past: Past<'a>,
+    scope: Scope,
     found: Reconciliation,
 }
 
 impl Audit<'_> {
-    /// The escrows of the database, which must belong to the node's chain.
-    async fn identify(&self) -> Result<Vec<(Address, u64)>, ReconcileError> {
-        let mut snapshot = self.database.snapshot().await?;
-        let bound = instance::chain_id(&mut snapshot).await?.ok_or(ReconcileError::NoCursor)?;
-        let asked = self.chain.chain_id();
-        if bound != asked {
-            return Err(ReconcileError::OtherChain { bound, asked });
-        }
-        Ok(instance::escrows(&mut snapshot).await?)
-    }
-
     /// The observer's cursor, as soon as the node has it.
     async fn cursor(&self) -> Result<Block, ReconcileError> {
         let look = || async {
@@ -99,56 +140,102 @@ impl Audit<'_> {
         look.retry(RETRY).when(may_pass).await
     }
 
-    /// Every row, against the contract's word about it.
+    /// Every row in the scope, against what the chain says of it.
     async fn walk(&mut self) -> Result<(), ReconcileError> {
         let mut after = PreauthKey(0);
         loop {
-            let mut page = self.rows(&Rows::After(after)).await?;
+            let mut page = self.verdicts(&Rows::After(after)).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
-            after = last.key;
+            after = *last;
             for _ in 1..LOOKS {
                 let (equal, doubtful): (Vec<_>, Vec<_>) =
-                    page.into_iter().partition(|(preauth, word)| Drift::between(preauth, *word).is_none());
-                equal.iter().for_each(|(preauth, word)| self.found.check(preauth, *word));
+                    page.into_iter().partition(|(_, verdict)| matches!(verdict, Verdict::Equal));
+                equal.into_iter().for_each(|(_, verdict)| self.found.note(verdict));
                 if doubtful.is_empty() {
                     page = Vec::new();
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
-                let keys = doubtful.iter().map(|(preauth, _)| preauth.key).collect();
-                page = self.rows(&Rows::These(keys)).await?;
+                let keys = doubtful.iter().map(|(key, _)| *key).collect();
+                page = self.verdicts(&Rows::These(keys)).await?;
             }
-            page.iter().for_each(|(preauth, word)| self.found.check(preauth, *word));
+            page.into_iter().for_each(|(_, verdict)| self.found.note(verdict));
         }
     }
 
-    /// Rows with the contract's words about them.
-    async fn rows(&self, wanted: &Rows) -> Result<Vec<(Preauth, B256)>, ReconcileError> {
-        (|| self.try_rows(wanted)).retry(RETRY).when(may_pass).await
+    async fn verdicts(&self, wanted: &Rows) -> Result<Vec<(PreauthKey, Verdict)>, ReconcileError> {
+        (|| self.try_verdicts(wanted)).retry(RETRY).when(may_pass).await
     }
 
-    async fn try_rows(&self, wanted: &Rows) -> Result<Vec<(Preauth, B256)>, ReconcileError> {
+    async fn try_verdicts(&self, wanted: &Rows) -> Result<Vec<(PreauthKey, Verdict)>, ReconcileError> {
         let mut snapshot = self.database.snapshot().await?;
         let tip = tip(&mut snapshot).await?;
-        let rows = match wanted {
-            Rows::After(key) => {
-                let page = preauths::page_of_all(&mut snapshot, *key, PAGE).await?;
-                page.into_iter()
-                    .collect::<Result<_, _>>()
-                    .map_err(|row| StoreError::Unreadable(Box::new(row)))?
+        let rows = match (wanted, self.scope) {
+            (Rows::After(key), Scope::Everything) => preauths::page_of_all(&mut snapshot, *key, PAGE).await?,
+            (Rows::After(key), Scope::Since { changed, .. }) => {
+                preauths::page_of_recent(&mut snapshot, *key, changed, PAGE).await?
             }
-            Rows::These(keys) => {
+            (Rows::These(keys), _) => {
                 let mut rows = Vec::with_capacity(keys.len());
                 for key in keys {
-                    rows.push(preauths::by_key(&mut snapshot, *key).await?);
+                    rows.extend(preauths::row(&mut snapshot, *key).await?);
                 }
                 rows
             }
         };
         drop(snapshot);
-        let asked: Vec<_> = rows.iter().map(|preauth| (preauth.escrow, preauth.preauth_id)).collect();
-        let words = self.chain.preauth_words(&asked, tip.hash).await.map_err(at(&tip))?;
-        Ok(rows.into_iter().zip(words).collect())
+        self.past.follow(&tip).await?;
+        let asked: Vec<_> = rows
+            .iter()
+            .filter_map(|row| row.as_ref().ok())
+            .filter(|row| self.must_ask(row))
+            .map(|row| (row.escrow, row.preauth_id))
+            .collect();
+        let words =
+            self.chain.preauth_words(&asked, tip.hash, self.scope.concurrency()).await.map_err(at(&tip))?;
+        let words: BTreeMap<_, _> = asked.into_iter().zip(words).collect();
+        let mut verdicts = Vec::with_capacity(rows.len());
+        for row in rows {
+            verdicts.push((preauths::key_of(&row), self.judge(row, &words).await?));
+        }
+        Ok(verdicts)
+    }
+
+    /// Where not every log is read, the contract's storage tells how a hold stands. What is open is asked for in any case:
+    /// it is where tokens are.
+    fn must_ask(&self, row: &Preauth) -> bool {
+        row.status == PreauthStatus::Authorized || !self.past.is_whole()
+    }
+
+    async fn judge(
+        &self,
+        row: preauths::Reading,
+        words: &BTreeMap<(Address, B256), B256>,
+    ) -> Result<Verdict, ReconcileError> {
+        let preauth = match row {
+            Ok(preauth) => preauth,
+            Err(row) => return self.unreadable(&row).await,
+        };
+        let place = (preauth.escrow, preauth.preauth_id);
+        let history = self.past.of(place.0, place.1).await?;
+        let record = words.get(&place).map_or_else(|| history.record(), |word| Record::from_word(*word));
+        let drift = Drift::with_history(&preauth, record, &history, self.past.is_whole());
+        Ok(drift.into())
+    }
+
+    async fn unreadable(&self, row: &UnreadableRow) -> Result<Verdict, ReconcileError> {
+        let key = PreauthKey(row.id);
+        let remains = recovery::remains(&mut *self.database.snapshot().await?, key).await?;
+        let found = match remains.escrow.zip(remains.preauth_id) {
+            Some((escrow, preauth_id)) => Some(self.past.of(escrow, preauth_id).await?.record()),
+            None => None,
+        };
+        Ok(Verdict::Unreadable(Unreadable {
+            invoice: remains.invoice.map(|invoice| invoice.to_string()),
+            preauth_id: remains.preauth_id,
+            found: found.filter(|_| self.past.is_whole()),
+            why: row.why.to_string(),
+        }))
     }
 
     /// What each escrow has of each token, against what it owes of it.
@@ -197,57 +284,45 @@ impl Audit<'_> {
         Ok(balances.collect())
     }
 
-    /// Locks on chain for which there is no row.
-    async fn look_for_unknown(&mut self, escrow: Address, deployed: u64) -> Result<(), ReconcileError> {
-        let last = self.cursor().await?;
-        let mut first = deployed;
-        while first <= last.number {
-            let end = last.number.min(first.saturating_add(RANGE - 1));
-            let look = || async { self.chain.locks_of_range(escrow, first, end).await.map_err(at(&last)) };
-            let locked = look.retry(RETRY).when(may_pass).await?;
-            let unknown = self.without_a_row(escrow, locked).await?;
-            if !unknown.is_empty() {
-                let open = (|| self.still_open(escrow, &unknown)).retry(RETRY).when(may_pass).await?;
-                open.into_iter().for_each(|terms| self.found.unknown.add(UnknownHold { escrow, terms }));
-            }
-            first = end.saturating_add(1);
-        }
-        Ok(())
-    }
-
-    /// A row is written before its lock is sent, so what has none now has never had one, or has lost it.
-    async fn without_a_row(&self, escrow: Address, locked: Vec<Terms>) -> Result<Vec<Terms>, StoreError> {
-        let mut snapshot = self.database.snapshot().await?;
-        let mut unknown = Vec::new();
-        for terms in locked {
-            if preauths::by_preauth_id(&mut snapshot, escrow, terms.preauth_id).await?.is_none() {
-                unknown.push(terms);
+    /// Open holds on chain for which there is no row. A row is written before its lock is sent, so what has none now has
+    /// never had one, or has lost it.
+    async fn look_for_unknown(&mut self) -> Result<(), ReconcileError> {
+        (|| self.follow_cursor()).retry(RETRY).when(may_pass).await?;
+        let mut place = Place::START;
+        loop {
+            let page = self.past.locks_after(place, PAGE).await?;
+            let Some((last, ..)) = page.last() else { return Ok(()) };
+            place = *last;
+            let mut snapshot = self.database.snapshot().await?;
+            for (_, escrow, preauth_id) in page {
+                if preauths::exists(&mut snapshot, escrow, preauth_id).await? {
+                    continue;
+                }
+                let history = self.past.of(escrow, preauth_id).await?;
+                if let (Record::Open(_), Some((_, terms))) = (history.record(), history.lock()) {
+                    self.found.unknown.add(UnknownHold { escrow, terms });
+                }
             }
         }
-        Ok(unknown)
     }
 
-    async fn still_open(&self, escrow: Address, unknown: &[Terms]) -> Result<Vec<Terms>, ReconcileError> {
+    async fn follow_cursor(&self) -> Result<(), ReconcileError> {
         let tip = tip(&mut *self.database.snapshot().await?).await?;
-        let asked: Vec<_> = unknown.iter().map(|terms| (escrow, terms.preauth_id)).collect();
-        let words = self.chain.preauth_words(&asked, tip.hash).await.map_err(at(&tip))?;
-        let open =
-            unknown.iter().zip(words).filter(|(_, word)| matches!(Record::from_word(*word), Record::Open(_)));
-        Ok(open.map(|(terms, _)| *terms).collect())
+        self.past.follow(&tip).await
     }
 }
 
-async fn tip(connection: &mut Connection) -> Result<Block, ReconcileError> {
+pub(super) async fn tip(connection: &mut Connection) -> Result<Block, ReconcileError> {
     blocks::tip(connection).await?.ok_or(ReconcileError::NoCursor)
 }
 
 /// Says of a node's fault at which block it came up.
-fn at(block: &Block) -> impl FnOnce(ChainError) -> ReconcileError + use<> {
+pub(super) fn at(block: &Block) -> impl FnOnce(ChainError) -> ReconcileError + use<> {
     let block = block.number;
     move |source| ReconcileError::Chain { block, source }
 }
 
 /// Whether another try can end better.
-fn may_pass(error: &ReconcileError) -> bool {
+pub(super) fn may_pass(error: &ReconcileError) -> bool {
     matches!(error, ReconcileError::Chain { .. } | ReconcileError::NoBlock(_))
 }

@@ -3,6 +3,7 @@
 use futures::FutureExt;
 
 use super::terms::{in_base_units, settlement_time};
+use super::unclaimed::by_invoice;
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, RequestedTime, Snapshot, Stop, Wait};
 use crate::model::{
@@ -156,7 +157,7 @@ impl Preauths {
             .store
             .write(move |tx| {
                 async move {
-                    let preauth = preauths::by_invoice(tx, tenant, &invoice).await?;
+                    let preauth = by_invoice(tx, tenant, &invoice).await?;
                     let mut preauth = preauth.ok_or(Refusal::NotFound)?;
                     let open = operations::open_of(tx, preauth.key).await?;
                     let parked = operations::parked_of(tx, preauth.key).await?;
@@ -182,7 +183,7 @@ async fn settleable(
     invoice: &InvoiceId,
     now: ChainTime,
 ) -> Result<Preauth, Stop> {
-    let preauth = preauths::by_invoice(tx, tenant, invoice).await?.ok_or(Refusal::NotFound)?;
+    let preauth = by_invoice(tx, tenant, invoice).await?.ok_or(Refusal::NotFound)?;
     if preauth.status != PreauthStatus::Authorized {
         return Err(not_authorized(preauth.status).into());
     }

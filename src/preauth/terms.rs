@@ -102,7 +102,8 @@ impl Preauths {
                 return Err(Refusal::WalletNotRegistered(role).into());
             }
         }
-        if preauths::by_invoice(&mut reader, tenant.id, &creation.invoice).await?.is_some() {
+        drop(reader);
+        if self.by_invoice(tenant.id, &creation.invoice).await?.is_some() {
             return Err(Refusal::InvoiceExists.into());
         }
         let terms = Terms {

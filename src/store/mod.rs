@@ -9,11 +9,13 @@ pub mod api_keys;
 pub mod batches;
 pub mod blocks;
 mod column;
+pub mod histories;
 pub mod instance;
 pub mod operations;
 pub mod outcomes;
 pub mod preauths;
 mod reader;
+pub mod recovery;
 mod seal;
 #[cfg(test)]
 mod seal_tests;

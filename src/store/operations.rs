@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::column::{chain_time, optional_amount, optional_failure, word};
 use super::seal::{Sealed, Value, bind};
-use super::unreadable::{Table, each};
+use super::unreadable::{Table, apart, each};
 use super::{Connection, StoreError, UnreadableRow, preauths};
 use crate::model::{
     BaseUnits, BatchId, CallFailure, ChainTime, Millis, Operation, OperationId, OperationKind,
@@ -33,13 +33,7 @@ pub async fn insert(
     deadline: ChainTime,
     now: Millis,
 ) -> Result<Option<OperationId>, StoreError> {
-    let values: [Value; SEALED.columns.len()] = [
-        preauth.0.into(),
-        kind.as_str().into(),
-        amount.map(|(units, _)| units.to_string()).into(),
-        amount.map(|(_, written)| written.to_string()).into(),
-        deadline.as_i64().into(),
-    ];
+    let values = sealed_values(preauth, kind, amount, deadline);
     let seal = SEALED.seal(&values);
     let insert = sqlx::query(
         "INSERT INTO operations (preauth, kind, amount, amount_written, deadline, seal, state, created_at, updated_at)
@@ -48,6 +42,22 @@ pub async fn insert(
     );
     let row = bind(insert, values).bind(seal.as_slice()).bind(now.0).fetch_optional(connection).await?;
     row.map(|row| Ok(OperationId(row.try_get("id")?))).transpose()
+}
+
+/// The values of [`SEALED`].
+fn sealed_values(
+    preauth: PreauthKey,
+    kind: OperationKind,
+    amount: Option<(BaseUnits, TokenAmount)>,
+    deadline: ChainTime,
+) -> [Value; SEALED.columns.len()] {
+    [
+        preauth.0.into(),
+        kind.as_str().into(),
+        amount.map(|(units, _)| units.to_string()).into(),
+        amount.map(|(_, written)| written.to_string()).into(),
+        deadline.as_i64().into(),
+    ]
 }
 
 pub async fn by_id(connection: &mut Connection, id: OperationId) -> Result<Operation, StoreError> {
@@ -90,6 +100,54 @@ pub async fn newest_of(
     ));
     let row = sqlx::query(sql).bind(preauth.0).bind(i64::from(lock)).fetch_optional(connection).await?;
     row.as_ref().map(decode).transpose()
+}
+
+/// Every operation of a preauth, oldest first.
+pub async fn all_of(connection: &mut Connection, preauth: PreauthKey) -> Result<Vec<Operation>, StoreError> {
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE preauth = $1 ORDER BY id"));
+    sqlx::query(sql).bind(preauth.0).fetch_all(connection).await?.iter().map(decode).collect()
+}
+
+/// Keys of the operations after `after` that cannot be read, with those of their preauths, among the next `limit`; and the
+/// last key that was looked at, `None` at the end.
+pub async fn unreadable_after(
+    connection: &mut Connection,
+    after: OperationId,
+    limit: u32,
+) -> Result<(Vec<PreauthKey>, Option<OperationId>), StoreError> {
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE id > $1 ORDER BY id LIMIT $2"));
+    let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
+    let last = rows.last().map(|row| Ok::<_, StoreError>(OperationId(row.try_get("id")?))).transpose()?;
+    let unreadable = each(&rows, decode)?.into_iter().filter_map(Result::err);
+    Ok((unreadable.filter_map(|row| row.preauth).collect(), last))
+}
+
+/// Ends the operations of a preauth that cannot be read: nobody can carry them out. They can be read again afterwards, as
+/// superseded, without what was damaged.
+pub async fn end_unreadable(
+    connection: &mut Connection,
+    preauth: PreauthKey,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE preauth = $1"));
+    for row in sqlx::query(sql).bind(preauth.0).fetch_all(&mut *connection).await? {
+        if apart(decode(&row))?.is_ok() {
+            continue;
+        }
+        let kind = word(&row, "kind", OperationKind::parse).unwrap_or(OperationKind::Expire);
+        let values = sealed_values(preauth, kind, None, ChainTime(0));
+        let seal = SEALED.seal(&values);
+        let update = sqlx::query(
+            "UPDATE operations SET preauth = $1, kind = $2, amount = $3, amount_written = $4, deadline = $5, seal = $6,
+                 state = 'superseded', failure = NULL, not_before = 0, tries = 0, updated_at = $7
+             WHERE id = $8",
+        );
+        let id: i64 = row.try_get("id")?;
+        bind(update, values).bind(seal.as_slice()).bind(now.0).bind(id).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// The operations of a batch, in the order in which they travel.

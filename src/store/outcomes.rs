@@ -79,6 +79,22 @@ pub async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
+/// Takes out every outcome of a preauth, before they are written anew from the chain.
+pub async fn delete_of(connection: &mut Connection, preauth: PreauthKey) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM outcomes WHERE preauth = $1").bind(preauth.0).execute(connection).await?;
+    Ok(())
+}
+
+/// Takes out what stands at a position: a log is about one preauth, so what another row has there is wrong.
+pub async fn delete_at(connection: &mut Connection, position: &Position) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM outcomes WHERE block_number = $1 AND log_index = $2")
+        .bind(signed(position.block)?)
+        .bind(position.log)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Takes out every outcome above `block`, newest first.
 pub async fn take_above(
     connection: &mut Connection,

@@ -17,7 +17,7 @@ use super::unreadable::{Table, apart, each};
 use super::{Connection, StoreError, UnreadableRow};
 use crate::model::{
     Account, BaseUnits, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Schedule,
-    Settlement, TenantId, TokenAmount,
+    Settlement, TenantId, TokenAmount, derive_preauth_id,
 };
 
 const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written, \
@@ -161,20 +161,32 @@ pub async fn save(connection: &mut Connection, preauth: &Preauth, now: Millis) -
     if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
 }
 
-/// Writes a row anew as a whole, whatever it holds now: for who knows from elsewhere what belongs into it.
-pub async fn rewrite(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
-    let update = sqlx::query(
-        "UPDATE preauths SET transaction_id = $1, tenant_id = $2, invoice_id = $3, preauth_id = $4, escrow = $5,
-             sender = $6, sender_written = $7, receiver = $8, receiver_written = $9, token = $10, token_written = $11,
-             decimals = $12, amount_written = $13, hold = $14, expires_at = $15, consent = $16, status = $17,
-             cancel_requested = $18, settle_at = $19, scheduled = $20, scheduled_written = $21, settled = $22,
-             settled_written = $23, lock_transaction = $24, close_transaction = $25, deferred_refund = $26,
-             failure = $27, terms_seal = $28, state_seal = $29, updated_at = $30
-         WHERE id = $31",
+/// Writes a row as a whole, whatever it holds now, or where there is none: for who knows from elsewhere what belongs into
+/// it.
+pub async fn put(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
+    let insert = sqlx::query(
+        "INSERT INTO preauths (transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written,
+             receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent,
+             status, cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written,
+             lock_transaction, close_transaction, deferred_refund, failure, terms_seal, state_seal, created_at,
+             updated_at, id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+             $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+         ON CONFLICT (id) DO UPDATE SET transaction_id = $1, tenant_id = $2, invoice_id = $3, preauth_id = $4,
+             escrow = $5, sender = $6, sender_written = $7, receiver = $8, receiver_written = $9, token = $10,
+             token_written = $11, decimals = $12, amount_written = $13, hold = $14, expires_at = $15, consent = $16,
+             status = $17, cancel_requested = $18, settle_at = $19, scheduled = $20, scheduled_written = $21,
+             settled = $22, settled_written = $23, lock_transaction = $24, close_transaction = $25,
+             deferred_refund = $26, failure = $27, terms_seal = $28, state_seal = $29, created_at = $30,
+             updated_at = $31",
     );
-    let done =
-        bind(update, sealed_values(preauth)).bind(now.0).bind(preauth.key.0).execute(connection).await?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
+    bind(insert, sealed_values(preauth))
+        .bind(preauth.created_at.0)
+        .bind(now.0)
+        .bind(preauth.key.0)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The values of [`TERMS`] and [`STATE`], each column once, and their seals.
@@ -393,16 +405,114 @@ pub async fn to_cancel(
     each(&rows, decode)
 }
 
+/// A row as a comparison sees it: what it says, or what is left of it.
+pub type Reading = Result<Preauth, UnreadableRow>;
+
+/// The key of a row, readable or not.
+#[must_use]
+pub fn key_of(reading: &Reading) -> PreauthKey {
+    match reading {
+        Ok(preauth) => preauth.key,
+        Err(unreadable) => PreauthKey(unreadable.id),
+    }
+}
+
 /// A page of the preauthorizations of all tenants, oldest first, for the comparison with the chain.
 pub async fn page_of_all(
     connection: &mut Connection,
     after: PreauthKey,
     limit: u32,
-) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
+) -> Result<Vec<Reading>, StoreError> {
     let sql =
         sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2"));
     let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
+}
+
+/// A page of those whose tokens are held, and of those that changed at or after `since`, for a comparison that goes on
+/// from an earlier one.
+pub async fn page_of_recent(
+    connection: &mut Connection,
+    after: PreauthKey,
+    since: Millis,
+    limit: u32,
+) -> Result<Vec<Reading>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths WHERE id > $1 AND (status = 'AUTHORIZED' OR updated_at >= $3) ORDER BY id LIMIT $2"
+    ));
+    let rows =
+        sqlx::query(sql).bind(after.0).bind(i64::from(limit)).bind(since.0).fetch_all(connection).await?;
+    each(&rows, decode)
+}
+
+/// The row of a key; `None`: there is none.
+pub async fn row(connection: &mut Connection, key: PreauthKey) -> Result<Option<Reading>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id = $1"));
+    let row = sqlx::query(sql).bind(key.0).fetch_optional(connection).await?;
+    row.map(|row| apart(decode(&row))).transpose()
+}
+
+/// Whether there is a row of this name, readable or not.
+pub async fn exists(
+    connection: &mut Connection,
+    escrow: Address,
+    preauth_id: B256,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM preauths WHERE preauth_id = $1 AND escrow = $2")
+        .bind(preauth_id.as_slice())
+        .bind(escrow.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Whether any escrow's row has this name, readable or not.
+pub async fn is_taken(connection: &mut Connection, preauth_id: B256) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT 1 FROM preauths WHERE preauth_id = $1")
+        .bind(preauth_id.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// The unclaimed hold of this name, if there is one.
+pub async fn unclaimed(connection: &mut Connection, preauth_id: B256) -> Result<Option<Preauth>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths WHERE preauth_id = $1 AND tenant_id = $2"
+    ));
+    let row = sqlx::query(sql)
+        .bind(preauth_id.as_slice())
+        .bind(TenantId::UNCLAIMED.0.as_bytes().as_slice())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(decode).transpose()
+}
+
+/// Gives a tenant the unclaimed hold of its invoice, if there is one: that the preauth id follows from both is the proof.
+pub async fn adopt(
+    connection: &mut Connection,
+    tenant: TenantId,
+    invoice: &InvoiceId,
+    now: Millis,
+) -> Result<Option<Preauth>, StoreError> {
+    let Some(mut preauth) = unclaimed(connection, derive_preauth_id(tenant, invoice)).await? else {
+        return Ok(None);
+    };
+    preauth.tenant = tenant;
+    preauth.invoice = invoice.clone();
+    preauth.updated_at = now;
+    put(connection, &preauth, now).await?;
+    Ok(Some(preauth))
+}
+
+/// Unclaimed holds that are open, nearest expiry first.
+pub async fn open_unclaimed(connection: &mut Connection, limit: u32) -> Result<Vec<Preauth>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths WHERE tenant_id = $1 AND status = 'AUTHORIZED' ORDER BY expires_at, id LIMIT $2"
+    ));
+    let tenant = TenantId::UNCLAIMED;
+    let rows = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(i64::from(limit));
+    rows.fetch_all(connection).await?.iter().map(decode).collect()
 }
 
 /// What is open by escrow and token, in base units.
@@ -415,8 +525,12 @@ pub async fn open_totals(
         sqlx::query("SELECT escrow, token, hold FROM preauths WHERE status = 'AUTHORIZED'").fetch(connection);
     let mut totals = BTreeMap::new();
     while let Some(row) = rows.try_next().await? {
-        let total: &mut u128 = totals.entry((address(&row, "escrow")?, address(&row, "token")?)).or_default();
-        *total = total.saturating_add(base_units(&row, "hold")?.get());
+        // A damaged row is a finding of its own, and must not keep the others from being weighed.
+        let read = (address(&row, "escrow"), address(&row, "token"), base_units(&row, "hold"));
+        if let (Ok(escrow), Ok(token), Ok(hold)) = read {
+            let total: &mut u128 = totals.entry((escrow, token)).or_default();
+            *total = total.saturating_add(hold.get());
+        }
     }
     Ok(totals)
 }
@@ -427,9 +541,12 @@ pub async fn claims(connection: &mut Connection) -> Result<Vec<(Address, Address
         sqlx::query("SELECT DISTINCT escrow, sender, token FROM preauths WHERE deferred_refund IS NOT NULL")
             .fetch_all(connection)
             .await?;
-    rows.iter()
-        .map(|row| Ok((address(row, "escrow")?, address(row, "sender")?, address(row, "token")?)))
-        .collect()
+    Ok(rows
+        .iter()
+        .filter_map(|row| {
+            Some((address(row, "escrow").ok()?, address(row, "sender").ok()?, address(row, "token").ok()?))
+        })
+        .collect())
 }
 
 /// Nothing of a row is believed before its seals were verified.

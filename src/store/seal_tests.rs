@@ -285,7 +285,7 @@ async fn a_row_that_is_written_anew_can_be_read_again() {
     world.damage("UPDATE preauths SET hold = '1', terms_seal = NULL, consent = x'07' WHERE id = 1").await;
     let row = unreadable(preauths::by_key(&mut world.vandal, PreauthKey(1)).await);
     assert!(!row.is_healed(&mut world.vandal).await.unwrap());
-    preauths::rewrite(&mut world.vandal, &before, NOW).await.unwrap();
+    preauths::put(&mut world.vandal, &before, NOW).await.unwrap();
     let after = preauths::by_key(&mut world.vandal, PreauthKey(1)).await.unwrap();
     assert_eq!(after.terms(), before.terms());
     assert!(row.is_healed(&mut world.vandal).await.unwrap());

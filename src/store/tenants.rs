@@ -27,6 +27,23 @@ pub async fn insert(connection: &mut Connection, tenant: &Tenant, now: Millis) -
     Ok(())
 }
 
+/// The name of [`TenantId::UNCLAIMED`]. It begins with a space, as no operator can name a tenant.
+const UNCLAIMED_NAME: &str = " unclaimed";
+
+/// Makes the owner of unclaimed holds, unless it is there.
+pub async fn insert_unclaimed(connection: &mut Connection, now: Millis) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO tenants (id, name, disabled, default_ttl_seconds, created_at) VALUES ($1, $2, 1, 0, $3)
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(TenantId::UNCLAIMED.0.as_bytes().as_slice())
+    .bind(UNCLAIMED_NAME)
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Stores everything about a tenant but its id and name.
 pub async fn update(connection: &mut Connection, tenant: &Tenant) -> Result<(), StoreError> {
     sqlx::query(
@@ -48,16 +65,24 @@ pub async fn by_id(connection: &mut Connection, id: TenantId) -> Result<Option<T
     row.as_ref().map(decode).transpose()
 }
 
+/// An operator's tenant; the owner of unclaimed holds is none.
 pub async fn by_name(connection: &mut Connection, name: &str) -> Result<Option<Tenant>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tenants WHERE name = $1"));
-    let row = sqlx::query(sql).bind(name).fetch_optional(connection).await?;
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tenants WHERE name = $1 AND id <> $2"));
+    let unclaimed = TenantId::UNCLAIMED;
+    let row = sqlx::query(sql)
+        .bind(name)
+        .bind(unclaimed.0.as_bytes().as_slice())
+        .fetch_optional(connection)
+        .await?;
     row.as_ref().map(decode).transpose()
 }
 
-/// All tenants, by name.
+/// All operators' tenants, by name.
 pub async fn all(connection: &mut Connection) -> Result<Vec<Tenant>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tenants ORDER BY name"));
-    sqlx::query(sql).fetch_all(connection).await?.iter().map(decode).collect()
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tenants WHERE id <> $1 ORDER BY name"));
+    let rows =
+        sqlx::query(sql).bind(TenantId::UNCLAIMED.0.as_bytes().as_slice()).fetch_all(connection).await?;
+    rows.iter().map(decode).collect()
 }
 
 fn rules_json(tenant: &Tenant) -> Result<String, StoreError> {

@@ -16,8 +16,8 @@ use crate::harness::world::invoice;
 use crate::harness::{Api, Eyes, Node, Wallet, cli, units, until};
 
 /// A folder with a configuration, and the secrets it names.
-struct Office {
-    folder: TempDir,
+pub(crate) struct Office {
+    pub folder: TempDir,
     secrets: Vec<(&'static str, String)>,
 }
 
@@ -28,7 +28,7 @@ impl Office {
         Self { folder, secrets }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_preauthd"));
         cli::clear_environment(&mut command);
         command.current_dir(self.folder.path()).args(arguments);
@@ -36,12 +36,12 @@ impl Office {
         command
     }
 
-    async fn try_run(&self, arguments: &[&str]) -> Output {
+    pub async fn try_run(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(arguments);
         tokio::task::spawn_blocking(move || command.output()).await.expect("a task").expect("a process")
     }
 
-    async fn run(&self, arguments: &[&str]) -> Value {
+    pub async fn run(&self, arguments: &[&str]) -> Value {
         let output = self.try_run(&[arguments, &["--json"]].concat()).await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
@@ -53,7 +53,10 @@ impl Office {
 
     /// Starts `serve` and returns it with the URL it logs.
     async fn serve(&self) -> (Process, String) {
-        let mut process = Process::start(&mut self.command(&["serve"]), self.folder.path(), "serve");
+        // Each daemon has a log of its own: the address of an earlier one must not be taken for this one's.
+        let is_new = |name: &String| !self.folder.path().join(format!("{name}.err")).exists();
+        let name = (1..).map(|run| format!("serve-{run}")).find(is_new).expect("a name");
+        let mut process = Process::start(&mut self.command(&["serve"]), self.folder.path(), &name);
         let look = until("serve is ready or has ended", || {
             let said = process.said();
             let ended = process.has_ended();
@@ -93,21 +96,21 @@ fn key_of(wallet: &Wallet) -> String {
 }
 
 /// A merchant on a chain that was set up by commands.
-struct Shop {
+pub(crate) struct Shop {
     // Dropped in this order.
     _node: Node,
     _chain_folder: TempDir,
-    office: Office,
-    chain: Eyes,
+    pub office: Office,
+    pub chain: Eyes,
     operators: [Address; 2],
-    sender: Address,
-    receiver: Address,
+    pub sender: Address,
+    pub receiver: Address,
     key: String,
 }
 
 impl Shop {
     /// `more` goes into the configuration.
-    async fn open(more: &str) -> Self {
+    pub async fn open(more: &str) -> Self {
         let chain_folder = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
         let node = Node::start(chain_folder.path(), "0.5");
         let (admin, one, two) = (Wallet::new(), Wallet::new(), Wallet::new());
@@ -147,17 +150,17 @@ impl Shop {
         Self { _node: node, _chain_folder: chain_folder, office, chain, operators, sender, receiver, key }
     }
 
-    async fn serve(&self) -> (Process, Api) {
+    pub async fn serve(&self) -> (Process, Api) {
         let (process, url) = self.office.serve().await;
         (process, Api::new(&url, &self.key))
     }
 
-    fn create<'a>(&self, api: &'a Api, name: &str) -> Create<'a> {
+    pub fn create<'a>(&self, api: &'a Api, name: &str) -> Create<'a> {
         api.create(name).sender(self.sender).receiver(self.receiver).token(self.chain.token).amount("1")
     }
 }
 
-async fn status(api: &Api, name: &str) -> String {
+pub(crate) async fn status(api: &Api, name: &str) -> String {
     api.preauth(name).await.is(200).text("status").to_owned()
 }
 

@@ -122,23 +122,29 @@ async fn a_row_that_was_changed_or_deleted_is_found() {
     world.kill_daemon().await;
     assert_equal(&reconcile(&world).await, 3);
 
-    for (damage, repair) in [
-        (
-            "UPDATE preauths SET status = 'SETTLED' WHERE invoice_id = $1",
-            "UPDATE preauths SET status = 'AUTHORIZED' WHERE invoice_id = $1",
-        ),
-        (
-            "UPDATE preauths SET hold = '6000000' WHERE invoice_id = $1",
-            "UPDATE preauths SET hold = '5000000' WHERE invoice_id = $1",
-        ),
+    // A row that was changed does not match its checksum, and is not believed; it hides no other.
+    for damage in [
+        "UPDATE preauths SET status = 'SETTLED' WHERE invoice_id = $1",
+        "UPDATE preauths SET status = 'AUTHORIZED', hold = '6000000' WHERE invoice_id = $1",
+        "UPDATE preauths SET hold = 'five' WHERE invoice_id = $1",
     ] {
         tamper(&world, damage, &open).await;
-        let unreadable = world.try_cli(&["reconcile"]).await;
-        let said = String::from_utf8_lossy(&unreadable.stderr).into_owned();
-        assert_eq!(unreadable.status.code(), Some(2), "{said}");
-        assert!(said.contains(&open) && said.contains("checksum"), "the row is named: {said}");
-        tamper(&world, repair, &open).await;
+        let (code, found) = reconcile(&world).await;
+        assert_eq!((code, &found["equal"]), (1, &Value::Bool(false)), "{damage}");
+        let counts = ["checked", "agreeing", "drifted"].map(|name| found[name].as_u64());
+        assert_eq!(counts, [Some(3), Some(2), Some(1)], "{damage}");
+        let row = &found["drifts"][0];
+        assert_eq!(
+            [&row["database"], &row["invoiceId"], &row["chain"]],
+            ["UNREADABLE", open.as_str(), "OPEN"]
+        );
+        assert!(row["why"].as_str().expect("a reason").contains("checksum"), "{row}");
     }
+    let words = world.try_cli(&["reconcile"]).await;
+    assert_eq!(words.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    assert!(words.contains("DIFFER") && words.contains(&open), "{words}");
+    tamper(&world, "UPDATE preauths SET hold = '5000000' WHERE invoice_id = $1", &open).await;
     assert_equal(&reconcile(&world).await, 3);
 
     // A closed hold whose row is gone binds nobody's tokens; an open one does.

@@ -26,7 +26,7 @@ use super::serve::{run_until, start_log};
 use super::stop_signal::StopSignal;
 use super::surroundings::Surroundings;
 use crate::chain::{Chain, RpcEndpoints};
-use crate::config::LogFormat;
+use crate::config::{DEFAULT_RECONCILE_EVERY, LogFormat};
 use crate::lane::LaneSettings;
 use crate::store::Store;
 use anvil::Anvil;
@@ -184,6 +184,7 @@ impl Dev {
                 ..LaneSettings::default()
             },
             request_timeout: REQUEST_TIMEOUT,
+            reconcile_every: Some(DEFAULT_RECONCILE_EVERY),
             dev_admin: Some(cast::admin()?),
         })
     }

@@ -1,0 +1,84 @@
+//! Holds that were recovered from the chain and that no tenant has claimed: whose they are is unknown until a tenant names
+//! the invoice that the preauth id follows from. Until then they expire like any other, and the operator can cancel them.
+
+use alloy::primitives::B256;
+
+use super::Preauths;
+use crate::chain::wall_now;
+use crate::model::{InvoiceId, Millis, OperationKind, Preauth, PreauthStatus, TenantId, derive_preauth_id};
+use crate::store::{Connection, StoreError, operations, preauths};
+
+/// What became of the operator's wish to cancel an unclaimed hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// Written down; a lane carries it out.
+    Begun,
+    /// Another operation is being decided.
+    Busy(OperationKind),
+    /// It is closed already, or not locked.
+    NotOpen(PreauthStatus),
+    /// No unclaimed hold has this preauth id.
+    Unknown,
+}
+
+/// A tenant's preauthorization by its invoice, inside a change. A hold that was recovered and is the tenant's becomes its
+/// own here: that the preauth id follows from tenant and invoice proves it.
+pub(super) async fn by_invoice(
+    tx: &mut Connection,
+    tenant: TenantId,
+    invoice: &InvoiceId,
+) -> Result<Option<Preauth>, StoreError> {
+    match preauths::by_invoice(tx, tenant, invoice).await? {
+        Some(preauth) => Ok(Some(preauth)),
+        None => preauths::adopt(tx, tenant, invoice, wall_now()).await,
+    }
+}
+
+impl Preauths {
+    /// The same outside of a change: only where there is something to adopt is anything written.
+    pub(super) async fn by_invoice(
+        &self,
+        tenant: TenantId,
+        invoice: &InvoiceId,
+    ) -> Result<Option<Preauth>, StoreError> {
+        {
+            let mut reader = self.inner.store.read().await?;
+            let known = preauths::by_invoice(&mut reader, tenant, invoice).await?;
+            if known.is_some()
+                || preauths::unclaimed(&mut reader, derive_preauth_id(tenant, invoice)).await?.is_none()
+            {
+                return Ok(known);
+            }
+        }
+        let invoice = invoice.clone();
+        let adopted = self
+            .inner
+            .store
+            .write(move |tx| Box::pin(async move { by_invoice(tx, tenant, &invoice).await }))
+            .await?;
+        Ok(adopted)
+    }
+}
+
+/// Begins to cancel an unclaimed hold, for the operator.
+///
+/// # Errors
+/// A fault of the database.
+pub async fn cancel_unclaimed(
+    tx: &mut Connection,
+    preauth_id: B256,
+    now: Millis,
+) -> Result<Cancellation, StoreError> {
+    let Some(preauth) = preauths::unclaimed(tx, preauth_id).await? else {
+        return Ok(Cancellation::Unknown);
+    };
+    if preauth.status != PreauthStatus::Authorized {
+        return Ok(Cancellation::NotOpen(preauth.status));
+    }
+    let kind = OperationKind::Cancel;
+    if operations::insert(tx, preauth.key, kind, None, preauth.expires_at, now).await?.is_some() {
+        return Ok(Cancellation::Begun);
+    }
+    let open = operations::open_of(tx, preauth.key).await?;
+    Ok(Cancellation::Busy(open.map_or(kind, |open| open.kind)))
+}
