@@ -3,6 +3,7 @@
 //! Only `serve` and `dev` run a daemon. The other commands open the same database beside it (it is built for that), or
 //! send one transaction with a key that the daemon never holds.
 
+mod backup;
 pub mod daemon;
 mod deploy;
 mod dev;
@@ -50,6 +51,7 @@ Administer the database (beside a running daemon, too):
   tenant    Merchant systems: their API keys, limits and rules
   token     The tokens that may be used
   reconcile Compare every preauthorization with the chain; changes nothing
+  backup    Copy the database, and check that a copy is sound
 
 Options:
 {options}{after-help}";
@@ -125,6 +127,7 @@ enum Command {
     /// terms of each preauthorization, what the escrows have of each token against what they owe, and the open holds on
     /// chain that the database does not know. Exit code 0: all equal; 1: they differ; 2: it could not be found out.
     Reconcile,
+    Backup(backup::Backup),
 }
 
 /// Runs the command the process was started with.
@@ -141,6 +144,8 @@ pub async fn main() -> ExitCode {
         Command::Token(token) => token.run(&around).await,
         // Whether there is drift is its answer, so its exit code says more than done or failed.
         Command::Reconcile => return reconcile::run(&around).await,
+        // So it is with the soundness of a backup.
+        Command::Backup(backup) => return backup.run(&around).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@
 //! [`StoreError::Unreadable`] (see [`seal`]).
 
 pub mod api_keys;
+pub mod backup;
 pub mod batches;
 pub mod blocks;
 mod column;
@@ -94,6 +95,19 @@ impl StoreError {
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
+    /// Whether what is in the file is not what was written into it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt(_) | Self::Unreadable(_) => true,
+            Self::Database(error) => {
+                DiskFault::of(error).kind == FaultKind::Corrupt
+                    || matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+            }
+            _ => false,
+        }
     }
 }
 
