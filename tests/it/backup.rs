@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
 use serde_json::Value;
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::harness::world::invoice;
 use crate::harness::{Plan, World};
@@ -140,4 +142,16 @@ async fn a_damaged_copy_is_found() {
     assert_eq!(headless.code, Some(1), "{}", headless.said);
     let missing = verify(&world, &world.house.folder().join("missing.sqlite")).await;
     assert_eq!(missing.code, Some(2), "{}", missing.said);
+
+    // The copy of a database that is damaged itself gets no name that could be relied upon.
+    let database = world.house.data_dir().join("preauthd.sqlite");
+    let mut vandal = SqliteConnectOptions::new().filename(database).connect().await.expect("the database");
+    let changed = sqlx::query("UPDATE preauths SET hold = '1' WHERE invoice_id = $1").bind(&damaged);
+    changed.execute(&mut vandal).await.expect("a change");
+    let next = world.house.folder().join("next.sqlite");
+    let made = backup(&world, &[text(&next)]).await;
+    assert_eq!((made.code, &made.found["faultCount"]), (Some(1), &1.into()), "{}", made.said);
+    let partial = next.with_extension("sqlite.partial");
+    assert!(!next.exists() && partial.exists(), "it stays {}", partial.display());
+    assert_eq!(made.found["file"], text(&partial));
 }
