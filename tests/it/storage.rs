@@ -380,7 +380,7 @@ async fn an_upgrade_that_was_killed_goes_on() {
     age(&world, 20_000).await;
     let mut reached = 0;
     for _ in 0..3 {
-        world.start_daemon();
+        world.start_again().await;
         until("some more rows are sealed", || async { (sealed(&world).await.0 > reached).then_some(()) })
             .await;
         world.kill_daemon().await;

@@ -419,11 +419,6 @@ impl World {
         self.house.disk.clone()
     }
 
-    /// Starts the daemon again and does not wait for it.
-    pub fn start_daemon(&self) {
-        self.house.start();
-    }
-
     /// Whether the daemon has come to an end.
     pub fn daemon_has_ended(&self) -> bool {
         self.house.with_daemon(Process::has_ended)
@@ -528,11 +523,6 @@ impl House {
 
     fn start_again(&self) {
         self.with_daemon(Process::kill);
-        self.start();
-    }
-
-    /// Starts the daemon and does not wait for it.
-    fn start(&self) {
         let _ = std::fs::remove_file(self.ready_file());
         let daemon = spawn(self.folder.path(), &self.plan, &self.endpoints(), self.disk.as_ref());
         self.with_daemon(|old| *old = daemon);
