@@ -12,6 +12,7 @@ use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +20,7 @@ use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{DevPowers, HttpState, router};
 use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
-use crate::store::{Store, StoreError, instance};
+use crate::store::{Health, Store, StoreError, instance};
 
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
@@ -80,7 +81,7 @@ impl Daemon {
             bail!("no operator key is configured");
         }
         let lock = lock(&config.data_dir)?;
-        let store = Store::open(&config.data_dir).await.context("opening the database")?;
+        let store = Store::open_as_daemon(&config.data_dir).await.context("opening the database")?;
         let chain = Chain::connect(&config.rpc).await.context("connecting to the node")?;
         let identity =
             Identity { chain_id: config.chain_id, escrow: config.escrow, escrow_block: config.escrow_block };
@@ -119,6 +120,7 @@ impl Daemon {
             workers.spawn(lane.run(stop.clone()));
         }
         workers.spawn(observer.run(stop.clone()));
+        workers.spawn(watch_disk(store.health(), standing.clone(), stop.clone()));
         let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
         workers.spawn(sweeper.run(stop.clone()));
 
@@ -187,6 +189,18 @@ impl Daemon {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
         self.store.close().await;
+    }
+}
+
+/// Says of the database whether it takes changes.
+async fn watch_disk(mut health: watch::Receiver<Health>, standing: Standing, stop: CancellationToken) {
+    loop {
+        let trouble = health.borrow_and_update().trouble();
+        standing.report(Standing::DATABASE, trouble);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = health.changed() => {}
+        }
     }
 }
 

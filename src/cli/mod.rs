@@ -3,6 +3,7 @@
 //! Only `serve` and `dev` run a daemon. The other commands open the same database beside it (it is built for that), or
 //! send one transaction with a key that the daemon never holds.
 
+mod backup;
 pub mod daemon;
 mod deploy;
 mod dev;
@@ -53,6 +54,7 @@ Administer the database (beside a running daemon, too):
   token     The tokens that may be used
   hold      Holds recovered from the chain that no tenant has claimed yet
   reconcile Compare every preauthorization with the chain, and repair what differs
+  backup    Copy the database, and check that a copy is sound
 
 Options:
 {options}{after-help}";
@@ -125,6 +127,7 @@ enum Command {
     #[command(subcommand)]
     Hold(hold::Hold),
     Reconcile(reconcile::Reconcile),
+    Backup(backup::Backup),
 }
 
 /// Runs the command the process was started with.
@@ -142,6 +145,8 @@ pub async fn main() -> ExitCode {
         Command::Hold(hold) => hold.run(&around).await,
         // Whether there is drift is its answer, so its exit code says more than done or failed.
         Command::Reconcile(reconcile) => return reconcile.run(&around).await,
+        // So it is with the soundness of a backup.
+        Command::Backup(backup) => return backup.run(&around).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -44,7 +44,8 @@ pub(super) async fn store_reader(config: &Config) -> anyhow::Result<StoreReader>
         .with_context(|| format!("reading the database in {} (data_dir)", config.data_dir.display()))
 }
 
-fn must_exist(config: &Config) -> anyhow::Result<()> {
+/// A mistyped folder shall not look like an empty database.
+pub(super) fn must_exist(config: &Config) -> anyhow::Result<()> {
     if Store::is_in(&config.data_dir) {
         return Ok(());
     }

@@ -199,7 +199,11 @@ impl IntoResponse for ApiError {
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         tracing::error!(error = %fault, "a request met a fault");
-        Self::internal()
+        match fault {
+            // Nothing was begun, so that this can be said.
+            Fault::Store(StoreError::Refused(why)) => Self::not_ready(&format!("database: {why}")),
+            _ => Self::internal(),
+        }
     }
 }
 

@@ -178,8 +178,12 @@ impl Observer {
                 }
             }
             Err(error) => {
-                if matches!(error, ObserverError::TooDeep(_)) {
-                    self.standing.report(Standing::FATAL, Some(error.to_string()));
+                match &error {
+                    ObserverError::TooDeep(_) => {
+                        self.standing.report(Standing::FATAL, Some(error.to_string()));
+                    }
+                    ObserverError::Store(error) => self.standing.note(&self.store, error),
+                    ObserverError::Chain(_) => {}
                 }
                 self.standing.report(PART, Some(error.to_string()));
                 self.failures = self.failures.saturating_add(1);

@@ -15,6 +15,8 @@ pub struct Standing {
 impl Standing {
     /// The part whose trouble stops the acceptance of work: the chain or the database is not what it was.
     pub const FATAL: &'static str = "integrity";
+    /// The part whose trouble stops it for as long as it lasts: nothing can be promised that cannot be written down.
+    pub const DATABASE: &'static str = "database";
 
     /// Says what is wrong with a part, or that nothing is any more. Logs once per change.
     pub fn report(&self, part: &str, trouble: Option<String>) {
@@ -38,7 +40,7 @@ impl Standing {
     #[must_use]
     pub fn must_refuse(&self) -> Option<String> {
         let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        troubles.get(Self::FATAL).cloned()
+        troubles.get(Self::FATAL).or_else(|| troubles.get(Self::DATABASE)).cloned()
     }
 
     /// Everything that is wrong: part and trouble.

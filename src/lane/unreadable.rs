@@ -17,6 +17,14 @@ const NAMED: usize = 5;
 pub(super) type Register = BTreeMap<(Table, i64), UnreadableRow>;
 
 impl Standing {
+    /// Draws the conclusions from a fault of the database that are everybody's business.
+    pub fn note(&self, store: &Store, error: &StoreError) {
+        match error {
+            StoreError::Unreadable(row) => self.note_unreadable(row.as_ref().clone()),
+            other => store.examine(other),
+        }
+    }
+
     /// Takes note of a row that had to be left out.
     pub fn note_unreadable(&self, row: UnreadableRow) {
         let mut rows = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);

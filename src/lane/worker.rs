@@ -145,6 +145,9 @@ impl Lane {
             Err(LaneError::Withdrawn) => Next::Now,
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
+                if let LaneError::Store(error) = &error {
+                    self.standing.note(&self.store, error);
+                }
                 self.standing.report(&self.part, Some(error.to_string()));
                 Next::Block(backoff::rest(self.failures))
             }

@@ -106,11 +106,11 @@ impl Preauths {
         }
     }
 
-    /// A fault that is a row's is everybody's business.
+    /// A fault of the database may be everybody's business.
     fn noted(&self, fault: impl Into<Fault>) -> Fault {
         let fault = fault.into();
-        if let Fault::Store(StoreError::Unreadable(row)) = &fault {
-            self.inner.standing.note_unreadable(row.as_ref().clone());
+        if let Fault::Store(error) = &fault {
+            self.inner.standing.note(&self.inner.store, error);
         }
         fault
     }

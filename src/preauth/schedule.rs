@@ -45,7 +45,10 @@ impl Sweeper {
                     tracing::info!(operations = begun, "fell due");
                     self.signals.work_arrived();
                 }
-                Err(error) => tracing::error!(%error, "the sweep failed"),
+                Err(error) => {
+                    self.standing.note(&self.store, &error);
+                    tracing::error!(%error, "the sweep failed");
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => return,

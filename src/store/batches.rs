@@ -1,6 +1,7 @@
 //! Batches, their items and their attempts.
 
 use alloy::primitives::{Address, B256, Bytes, keccak256};
+use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -269,6 +270,21 @@ pub(super) async fn verify_attempt(connection: &mut Connection, id: i64) -> Resu
     .fetch_one(connection)
     .await?;
     decode_attempt(&row).map(drop)
+}
+
+/// Attempts, of any batch, whose bytes are not what was signed.
+pub(super) async fn unreadable_attempts(
+    connection: &mut Connection,
+) -> Result<Vec<UnreadableRow>, StoreError> {
+    let mut rows = sqlx::query(
+        "SELECT id, batch_id, hash, raw, max_fee, max_priority_fee, created_at FROM attempts ORDER BY id",
+    )
+    .fetch(connection);
+    let mut unreadable = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        unreadable.extend(apart(decode_attempt(&row))?.err());
+    }
+    Ok(unreadable)
 }
 
 fn decode_attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {

@@ -6,9 +6,11 @@
 //! [`StoreError::Unreadable`] (see [`seal`]).
 
 pub mod api_keys;
+pub mod backup;
 pub mod batches;
 pub mod blocks;
 mod column;
+mod health;
 pub mod histories;
 pub mod instance;
 pub mod operations;
@@ -30,15 +32,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions, Row, Sqlite, SqlitePool};
+use tokio::sync::watch;
 
 pub use sqlx::SqliteConnection as Connection;
 
+pub use health::{DiskFault, FaultKind, Health};
 pub use reader::StoreReader;
 pub use unreadable::{Steps, Table, UnreadableRow};
 
+use health::Pulse;
 use writer::Writer;
 
 /// The database's file in the data folder.
@@ -56,13 +62,26 @@ pub enum StoreError {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("database migration: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(MigrateError),
+    #[error(
+        "the database was brought to version {0} by a newer preauthd: run that one, or restore the backup that was made \
+         before the upgrade"
+    )]
+    NewerVersion(i64),
+    #[error(
+        "the migration of the database to version {0} was left half done, which no preauthd does: restore a backup"
+    )]
+    HalfMigrated(i64),
     #[error("database row: {0}")]
     Corrupt(String),
     #[error("database: {0}")]
     Unreadable(Box<UnreadableRow>),
+    /// Whether it is there after a restart is not known.
     #[error("the change could not be committed: {0}")]
-    Commit(String),
+    Commit(DiskFault),
+    /// It was not even begun.
+    #[error("the database takes no changes for now: {0}")]
+    Refused(DiskFault),
     #[error("the database takes no changes")]
     Stopped,
     #[error(
@@ -79,6 +98,29 @@ impl StoreError {
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
     }
+
+    /// Whether what is in the file is not what was written into it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt(_) | Self::Unreadable(_) => true,
+            Self::Database(error) => {
+                DiskFault::of(error).kind == FaultKind::Corrupt
+                    || matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => Self::NewerVersion(version),
+            MigrateError::Dirty(version) => Self::HalfMigrated(version),
+            other => Self::Migration(other),
+        }
+    }
 }
 
 /// The open database. Clones share the same connections.
@@ -86,6 +128,7 @@ impl StoreError {
 pub struct Store {
     reads: SqlitePool,
     writer: Writer,
+    pulse: Pulse,
 }
 
 impl Store {
@@ -116,24 +159,33 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the folder cannot be used or a migration fails.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| StoreError::File { path: folder.to_owned(), source })?;
-        let path = folder.join(DATABASE_FILE);
-        // FULL: a commit is on the disk before anyone is told about it.
-        let options = SqliteConnectOptions::new()
-            .filename(&path)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full);
-        let mut connection = options.clone().create_if_missing(true).connect().await?;
-        MIGRATIONS.run(&mut connection).await?;
-        sealing::seal_all(&mut connection).await?;
+        let (connection, options) = connect(folder).await?;
+        Self::with(connection, options).await
+    }
+
+    async fn with(connection: Connection, options: SqliteConnectOptions) -> Result<Self, StoreError> {
         let reads = SqlitePoolOptions::new()
             .max_connections(READERS)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { reads, writer: Writer::spawn(connection) })
+        let pulse = Pulse::default();
+        Ok(Self { reads, writer: Writer::spawn(connection, pulse.clone()).await?, pulse })
+    }
+
+    /// Opens the database as its daemon does, and brings everything in the write-ahead log into the database's file.
+    ///
+    /// A daemon that could not make sure of its last commit leaves a log that its system may have in memory and not on disk.
+    /// What is read from it must not be built upon before it was written anew.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_as_daemon(folder: &Path) -> Result<Self, StoreError> {
+        let (mut connection, options) = connect(folder).await?;
+        let moved = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
+        if moved.try_get::<i64, _>("busy")? != 0 {
+            tracing::warn!("somebody reads the database: its log could not be emptied at the start");
+        }
+        Self::with(connection, options).await
     }
 
     /// A connection that can only read. It sees everything that was ever answered.
@@ -159,6 +211,17 @@ impl Store {
         self.writer.write(change).await
     }
 
+    /// Whether changes can be committed, from now on.
+    #[must_use]
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.pulse.subscribe()
+    }
+
+    /// Draws the conclusion from a fault that somebody met: nothing more is written into a file that is corrupt.
+    pub fn examine(&self, error: &StoreError) {
+        self.pulse.examine(error);
+    }
+
     /// Resolves when nothing can be written any more: the store was closed, or its writer died.
     pub async fn ended(&self) {
         self.writer.ended().await;
@@ -169,4 +232,20 @@ impl Store {
         self.writer.stop().await;
         self.reads.close().await;
     }
+}
+
+/// The connection that writes, to a database that is up to date.
+async fn connect(folder: &Path) -> Result<(Connection, SqliteConnectOptions), StoreError> {
+    std::fs::create_dir_all(folder).map_err(|source| StoreError::File { path: folder.to_owned(), source })?;
+    // FULL: a commit is on the disk before anyone is told about it.
+    let options = SqliteConnectOptions::new()
+        .filename(folder.join(DATABASE_FILE))
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut connection = options.clone().create_if_missing(true).connect().await?;
+    MIGRATIONS.run(&mut connection).await?;
+    sealing::seal_all(&mut connection).await?;
+    Ok((connection, options))
 }

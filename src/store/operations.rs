@@ -163,6 +163,18 @@ pub async fn of_batch(
     each(&rows, decode)
 }
 
+/// A page of all operations, oldest first, for the inspection of a copy.
+pub(super) async fn page_of_all(
+    connection: &mut Connection,
+    after: OperationId,
+    limit: u32,
+) -> Result<Vec<Result<Operation, UnreadableRow>>, StoreError> {
+    let sql =
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE id > $1 ORDER BY id LIMIT $2"));
+    let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
+    each(&rows, decode)
+}
+
 /// How many operations of a kind are open.
 pub async fn count_open(connection: &mut Connection, kind: OperationKind) -> Result<u64, StoreError> {
     let count: i64 =

@@ -334,3 +334,17 @@ async fn rows_from_before_are_sealed_once() {
     let page = preauths::page_of_all(&mut world.vandal, PreauthKey(0), 10).await.unwrap();
     assert_eq!(page.iter().flatten().count(), 0, "what lost its seal gets none");
 }
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_or_half_migrated_is_refused() {
+    let refusal = async |sql: &str| {
+        let mut world = world(1).await;
+        world.store.close().await;
+        world.damage(sql).await;
+        Store::open(world.folder.path()).await.err().expect("a refusal").to_string()
+    };
+    let newer = "INSERT INTO _sqlx_migrations VALUES (9999, 'later', CURRENT_TIMESTAMP, 1, x'00', 0)";
+    assert!(refusal(newer).await.contains("version 9999 by a newer preauthd"));
+    let half = "UPDATE _sqlx_migrations SET success = 0 WHERE version = 2";
+    assert!(refusal(half).await.contains("left half done"));
+}

@@ -4,20 +4,29 @@
 //! hand it their changes; it runs all that have gathered, each in a savepoint of one transaction, commits once, and
 //! only then answers. Idle, a change waits for nobody; busy, one fsync serves hundreds.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::health::{DiskFault, FaultKind, Pulse};
 
 /// Changes of one commit at most: bounds how long the first of them waits for the last.
 const GROUP_LIMIT: usize = 512;
 /// Changes that may wait before callers have to.
 const QUEUE_LIMIT: usize = 8_192;
+/// How long one try waits for another process that is writing, before that is called a trouble.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Tries after which a group gives up waiting.
+const LOCK_TRIES: u32 = 15;
+/// How often it is tried out whether a trouble is over, where nobody else tries it.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// Tells the caller what became of his change, once the commit has succeeded or failed.
-type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+type Answer = Box<dyn FnOnce(Result<(), DiskFault>) + Send>;
 
 /// A finished change: whether to keep it, and whom to tell.
 struct Ran {
@@ -25,7 +34,8 @@ struct Ran {
     answer: Answer,
 }
 
-type Run = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Ran> + Send>;
+/// A change, to be run in the group's transaction, or to be refused because there is none.
+type Run = Box<dyn for<'c> FnOnce(Result<&'c mut SqliteConnection, DiskFault>) -> BoxFuture<'c, Ran> + Send>;
 
 enum Message {
     Change(Run),
@@ -38,10 +48,12 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn spawn(connection: SqliteConnection) -> Self {
+    pub(super) async fn spawn(mut connection: SqliteConnection, pulse: Pulse) -> Result<Self, StoreError> {
+        let patience = format!("PRAGMA busy_timeout = {}", LOCK_PATIENCE.as_millis());
+        sqlx::query(sqlx::AssertSqlSafe(patience)).execute(&mut connection).await?;
         let (queue, changes) = mpsc::channel(QUEUE_LIMIT);
-        tokio::spawn(run(connection, changes));
-        Self { queue }
+        tokio::spawn(run(connection, changes, pulse));
+        Ok(Self { queue })
     }
 
     pub(super) async fn write<T, E, F>(&self, change: F) -> Result<T, E>
@@ -53,13 +65,16 @@ impl Writer {
         let (tell, told) = oneshot::channel();
         let run: Run = Box::new(move |connection| {
             async move {
-                let result = change(connection).await;
+                let result = match connection {
+                    Ok(connection) => change(connection).await,
+                    Err(fault) => Err(StoreError::Refused(fault).into()),
+                };
                 Ran {
                     keep: result.is_ok(),
                     answer: Box::new(move |committed| {
                         let result = match (result, committed) {
                             (Ok(value), Ok(())) => Ok(value),
-                            (Ok(_), Err(why)) => Err(StoreError::Commit(why).into()),
+                            (Ok(_), Err(fault)) => Err(StoreError::Commit(fault).into()),
                             (Err(error), _) => Err(error),
                         };
                         // A caller who has gone away has nobody to be told.
@@ -86,9 +101,19 @@ impl Writer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut changes: mpsc::Receiver<Message>) {
+async fn run(mut connection: SqliteConnection, mut changes: mpsc::Receiver<Message>, pulse: Pulse) {
     let mut gathered = Vec::with_capacity(GROUP_LIMIT);
-    while changes.recv_many(&mut gathered, GROUP_LIMIT).await > 0 {
+    loop {
+        let received = tokio::select! {
+            received = changes.recv_many(&mut gathered, GROUP_LIMIT) => received,
+            () = tokio::time::sleep(PROBE), if pulse.is_ailing() => {
+                commit_group(&mut connection, vec![probe()], &pulse).await;
+                continue;
+            }
+        };
+        if received == 0 {
+            return;
+        }
         let mut group = Vec::with_capacity(gathered.len());
         let mut stop = None;
         for message in gathered.drain(..) {
@@ -98,51 +123,125 @@ async fn run(mut connection: SqliteConnection, mut changes: mpsc::Receiver<Messa
             }
         }
         if !group.is_empty() {
-            commit_group(&mut connection, group).await;
+            commit_group(&mut connection, group, &pulse).await;
         }
         if let Some(tell) = stop {
-            if let Err(error) = connection.close().await {
-                tracing::warn!(%error, "the database did not close cleanly");
-            }
+            close(connection, &pulse).await;
             let _ = tell.send(());
             return;
         }
     }
 }
 
+/// A change that changes nothing and is written all the same.
+fn probe() -> Run {
+    Box::new(|connection| {
+        async move {
+            if let Ok(connection) = connection {
+                // What comes of it is seen at the commit.
+                let _ = sqlx::query("UPDATE sealing SET done = done").execute(connection).await;
+            }
+            Ran { keep: true, answer: Box::new(drop) }
+        }
+        .boxed()
+    })
+}
+
 /// Runs the group in one transaction and answers each caller after its commit.
-async fn commit_group(connection: &mut SqliteConnection, group: Vec<Run>) {
+async fn commit_group(connection: &mut SqliteConnection, group: Vec<Run>, pulse: &Pulse) {
     metrics::histogram!("preauthd_store_changes_per_commit")
         .record(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
-    let mut answers = Vec::with_capacity(group.len());
-    let committed = run_group(connection, group, &mut answers).await.map_err(|error| error.to_string());
-    if let Err(error) = &committed {
-        tracing::error!(error, "a group of changes could not be committed");
-        // The transaction may be gone already; what matters is that the next group finds none open.
-        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+    let begun = match pulse.broken() {
+        Some(fault) => Err(fault),
+        None => begin(connection, pulse).await,
+    };
+    if let Err(fault) = begun {
+        for run in group {
+            (run(Err(fault.clone())).await.answer)(Err(fault.clone()));
+        }
+        return;
     }
+    let mut answers = Vec::with_capacity(group.len());
+    let committed = match run_group(connection, group, &mut answers).await {
+        Ok(()) => {
+            pulse.committed();
+            Ok(())
+        }
+        Err(error) => {
+            let fault = DiskFault::of(&error);
+            pulse.failed(&fault);
+            // The transaction may be gone already; what matters is that the next group finds none open.
+            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+            Err(fault)
+        }
+    };
     for answer in answers {
         answer(committed.clone());
     }
 }
 
+/// Begins the group's transaction. Waiting costs time and fails nobody, so a lock that somebody else holds is waited for,
+/// but not for ever.
+async fn begin(connection: &mut SqliteConnection, pulse: &Pulse) -> Result<(), DiskFault> {
+    let mut tries = 0;
+    loop {
+        let Err(error) = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await else {
+            return Ok(());
+        };
+        let fault = DiskFault::of(&error);
+        pulse.failed(&fault);
+        tries += 1;
+        if fault.kind != FaultKind::Locked || tries == LOCK_TRIES {
+            return Err(fault);
+        }
+    }
+}
+
+/// Runs each change and commits. Those that did not get their turn are answered, too.
 async fn run_group(
     connection: &mut SqliteConnection,
     group: Vec<Run>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    let mut group = group.into_iter();
+    let ran = run_each(connection, &mut group, answers).await;
+    if let Err(error) = &ran {
+        let fault = DiskFault::of(error);
+        for run in group {
+            answers.push(run(Err(fault.clone())).await.answer);
+        }
+    }
+    ran?;
+    sqlx::query("COMMIT").execute(&mut *connection).await?;
+    Ok(())
+}
+
+async fn run_each(
+    connection: &mut SqliteConnection,
+    group: &mut impl Iterator<Item = Run>,
+    answers: &mut Vec<Answer>,
+) -> Result<(), sqlx::Error> {
     for run in group {
         sqlx::query("SAVEPOINT change").execute(&mut *connection).await?;
-        let ran = run(connection).await;
+        let ran = run(Ok(connection)).await;
         answers.push(ran.answer);
         if !ran.keep {
             sqlx::query("ROLLBACK TO change").execute(&mut *connection).await?;
         }
         sqlx::query("RELEASE change").execute(&mut *connection).await?;
     }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
     Ok(())
+}
+
+async fn close(connection: SqliteConnection, pulse: &Pulse) {
+    if pulse.broken().is_some() {
+        // Closing would copy the log into the database and delete it, on a disk that is not to be trusted with that.
+        std::mem::forget(connection);
+        return;
+    }
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "the database did not close cleanly");
+    }
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use crate::harness::{Plan, World};
 const MOMENTS: [u64; 5] = [30, 200, 600, 1_100, 1_900];
 
 /// What became of a request that the daemon may not have survived.
-struct Asked {
-    invoice: String,
-    what: &'static str,
-    answer: Option<u16>,
+pub struct Asked {
+    pub invoice: String,
+    pub what: &'static str,
+    pub answer: Option<u16>,
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_killed_daemon_finishes_what_it_promised() {
         world.restart().await;
 
         for asked in &asked {
-            judge(&world, moment, asked).await;
+            judge(&world, &format!("after {moment} ms"), asked).await;
         }
         world.assert_escrow_holds_what_is_open().await;
     }
@@ -67,9 +67,10 @@ async fn storm(world: &World, sale: &crate::harness::Sale, open: &[String]) -> V
     created.into_iter().chain(closed).collect()
 }
 
-async fn judge(world: &World, moment: u64, asked: &Asked) {
+/// Whether everything became what its caller was told, once, and as the chain says.
+pub async fn judge(world: &World, when: &str, asked: &Asked) {
     let Asked { invoice, what, answer } = asked;
-    let told = format!("killed after {moment} ms, {what} of {invoice} answered {answer:?}");
+    let told = format!("killed {when}, {what} of {invoice} answered {answer:?}");
     let shown = world.api.preauth(invoice).await;
     if shown.status == 404 {
         assert_eq!((*what, *answer), ("create", None), "{told}: what was answered exists");

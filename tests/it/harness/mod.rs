@@ -3,6 +3,7 @@
 pub mod api;
 pub mod chain;
 pub mod cli;
+pub mod disk;
 pub mod node;
 pub mod patience;
 pub mod process;
@@ -11,6 +12,7 @@ pub mod world;
 
 pub use api::{Answer, Api};
 pub use chain::{Eyes, Wallet, units};
+pub use disk::BadDisk;
 pub use node::Node;
 pub use patience::until;
 pub use proxy::{Fault, Proxy};

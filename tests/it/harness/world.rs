@@ -14,7 +14,7 @@ use super::api::Create;
 use super::chain::{Effects, Terms, Token};
 use super::patience::until_blocking;
 use super::process::Process;
-use super::{Answer, Api, Eyes, Node, Proxy, Wallet, cli, units, until};
+use super::{Answer, Api, BadDisk, Eyes, Node, Proxy, Wallet, cli, units, until};
 
 /// What the daemon writes when it is ready.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,12 +57,14 @@ pub struct Plan {
     pub proxies: usize,
     /// Seconds after which a transaction is replaced.
     pub replace_after: &'static str,
+    /// Whether the daemon's disk fails on command.
+    pub bad_disk: bool,
 }
 
 impl Plan {
     /// The daemon's own anvil, with quick blocks.
     pub fn quick() -> Self {
-        Self { own_node: false, block_time: "0.2", proxies: 0, replace_after: "30" }
+        Self { own_node: false, block_time: "0.2", proxies: 0, replace_after: "30", bad_disk: false }
     }
 
     /// An anvil that outlives the daemon.
@@ -80,6 +82,11 @@ impl Plan {
         Self { proxies, ..self }
     }
 
+    /// Over a disk that fails on command.
+    pub fn on_bad_disk(self) -> Self {
+        Self { bad_disk: true, ..self }
+    }
+
     /// Transactions are replaced after so many seconds.
     pub fn replacing_after(self, replace_after: &'static str) -> Self {
         Self { replace_after, ..self }
@@ -92,6 +99,7 @@ pub struct House {
     daemon: Mutex<Process>,
     proxies: Vec<Proxy>,
     pub node: Option<Node>,
+    pub disk: Option<BadDisk>,
     folder: TempDir,
     plan: Plan,
     next_sender: AtomicUsize,
@@ -406,6 +414,16 @@ impl World {
         self.house.with_daemon(Process::kill);
     }
 
+    /// The disk that fails on command; `None`, with a word about it, where there can be none.
+    pub fn disk(&self) -> Option<BadDisk> {
+        self.house.disk.clone()
+    }
+
+    /// Whether the daemon has come to an end.
+    pub fn daemon_has_ended(&self) -> bool {
+        self.house.with_daemon(Process::has_ended)
+    }
+
     /// SIGTERM for the daemon. `true`: it obeyed.
     pub async fn stop_daemon(&self) -> bool {
         let house = Arc::clone(&self.house);
@@ -455,9 +473,10 @@ impl House {
         let node = plan.own_node.then(|| Node::start(folder.path(), plan.block_time));
         let proxies: Vec<_> =
             node.iter().flat_map(|node| (0..plan.proxies).map(|_| Proxy::start(&node.url))).collect();
-        let daemon = spawn(folder.path(), &plan, &endpoints(node.as_ref(), &proxies));
+        let disk = if plan.bad_disk { BadDisk::build(folder.path()) } else { None };
+        let daemon = spawn(folder.path(), &plan, &endpoints(node.as_ref(), &proxies), disk.as_ref());
         let next_sender = AtomicUsize::new(0);
-        let house = Self { daemon: Mutex::new(daemon), proxies, node, folder, plan, next_sender };
+        let house = Self { daemon: Mutex::new(daemon), proxies, node, disk, folder, plan, next_sender };
         house.wait_until_ready();
         house
     }
@@ -505,7 +524,7 @@ impl House {
     fn start_again(&self) {
         self.with_daemon(Process::kill);
         let _ = std::fs::remove_file(self.ready_file());
-        let daemon = spawn(self.folder.path(), &self.plan, &self.endpoints());
+        let daemon = spawn(self.folder.path(), &self.plan, &self.endpoints(), self.disk.as_ref());
         self.with_daemon(|old| *old = daemon);
     }
 }
@@ -528,8 +547,12 @@ fn endpoints(node: Option<&Node>, proxies: &[Proxy]) -> String {
     proxies.iter().map(|proxy| proxy.url.as_str()).collect::<Vec<_>>().join(",")
 }
 
-fn spawn(folder: &Path, plan: &Plan, endpoints: &str) -> Process {
-    Process::start(&mut command(folder, plan, endpoints), folder, "preauthd")
+fn spawn(folder: &Path, plan: &Plan, endpoints: &str, disk: Option<&BadDisk>) -> Process {
+    let mut command = command(folder, plan, endpoints);
+    if let Some(disk) = disk {
+        disk.lie_under(&mut command);
+    }
+    Process::start(&mut command, folder, "preauthd")
 }
 
 fn command(folder: &Path, plan: &Plan, endpoints: &str) -> Command {
