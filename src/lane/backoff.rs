@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::model::Millis;
 
 const FIRST_MS: i64 = 500;
-/// Doublings at most: 500 ms << 8 is about two minutes.
-const MAX_DOUBLINGS: u32 = 8;
+/// Doublings at most: 500 ms << 5 is 16 s, so that what has become possible is done within a minute.
+const MAX_DOUBLINGS: u32 = 5;
 
 /// When an operation that failed `tries` times before may be tried again.
 #[must_use]

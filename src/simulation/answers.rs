@@ -29,6 +29,7 @@ impl Life {
         }
         for ticket in tickets {
             let sick = self.stormy && self.random.random_range(0..100) < self.weather.sick_requests;
+            tracing::trace!(?worker, endpoint = ticket.endpoint + 1, method = ticket.request.method(), sick);
             if sick { self.answer_badly(ticket).await } else { self.answer_well(ticket) }
         }
         self.until_it_stands(worker).await

@@ -43,6 +43,7 @@ impl Ticket {
 
 #[derive(Default)]
 struct Queue {
+    /// Whose requests arrive.
     worker: Option<Worker>,
     next: u64,
     tickets: BTreeMap<u64, Ticket>,

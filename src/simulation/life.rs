@@ -181,6 +181,7 @@ impl Life {
     /// Lets a few things happen that are due anyway: a request goes on, a worker takes its turn, time passes.
     async fn go_on(&mut self) -> Verdict {
         for _ in 0..self.random.random_range(1..8) {
+            self.run_stragglers().await?;
             let due = self.due();
             let waiting = self.gate.waiting();
             let choice = self.random.random_range(0..(waiting * 3 + due.len()).max(1));
@@ -202,6 +203,7 @@ impl Life {
         let mut looked_at = None;
         loop {
             self.see_everything();
+            self.run_stragglers().await?;
             while self.gate.waiting() > 0 {
                 self.release(0).await?;
             }

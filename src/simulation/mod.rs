@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use life::{Life, Report};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// Lives of an ordinary run.
 const SEEDS: u64 = 10_000;
@@ -87,8 +88,12 @@ fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
     let steps = setting("PREAUTHD_STEPS").map_or(STEPS, |steps| u32::try_from(steps).unwrap());
     let errors = Errors::default();
     let listener = tracing_subscriber::fmt()
-        .with_env_filter(if aloud { "preauthd=debug" } else { "preauthd=error" })
-        .with_writer(errors.clone())
+        .with_env_filter(if aloud { "preauthd=trace" } else { "preauthd=error" })
+        .with_writer(if aloud {
+            BoxMakeWriter::new(std::io::stdout)
+        } else {
+            BoxMakeWriter::new(errors.clone())
+        })
         .without_time()
         .with_ansi(false)
         .finish();
@@ -107,9 +112,6 @@ fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
         std::panic::catch_unwind(life).unwrap_or_else(|panic| Err(words_of(panic)))
     });
     let said = errors.0.lock().unwrap();
-    if aloud {
-        println!("{said}");
-    }
     let complaint = said.lines().find(|line| line.contains("ERROR"));
     match complaint {
         Some(complaint) if lived.is_ok() => Err(format!("it logged an error: {complaint}")),

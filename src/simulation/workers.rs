@@ -128,11 +128,15 @@ impl Life {
     /// Runs a worker until it waits at the gate, or is done.
     pub(super) async fn until_it_stands(&mut self, worker: Worker) -> Verdict {
         let Some(mut turn) = self.busy.remove(&worker) else { return Ok(()) };
-        self.gate.run(worker);
+        tracing::trace!(?worker, waiting = self.gate.waiting_of(worker), "goes on");
         let gate = self.gate.clone();
         let done = poll_fn(|context| {
             gate.wake_at_request(context.waker());
-            match turn.as_mut().poll(context) {
+            gate.run(worker);
+            let polled = turn.as_mut().poll(context);
+            // What asks without being driven is the task that checks creations.
+            gate.run(Worker::Creation);
+            match polled {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
                 Poll::Pending if gate.waiting_of(worker) > 0 => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
@@ -146,6 +150,16 @@ impl Life {
             }
             Some(done) => self.take_back(done).await,
         }
+    }
+
+    /// Runs the workers whose requests have come to an end without an answer, by the time that passed.
+    pub(super) async fn run_stragglers(&mut self) -> Verdict {
+        let stands = |worker: &Worker| self.gate.waiting_of(*worker) > 0;
+        let stragglers: Vec<Worker> = self.busy.keys().copied().filter(|worker| !stands(worker)).collect();
+        for worker in stragglers {
+            self.until_it_stands(worker).await?;
+        }
+        Ok(())
     }
 
     async fn take_back(&mut self, done: Done) -> Verdict {
