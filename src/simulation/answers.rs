@@ -17,9 +17,6 @@ impl Life {
     pub(super) async fn release(&mut self, nth: usize) -> Verdict {
         let ticket = self.gate.take(nth);
         self.report.requests += 1;
-        if !self.stormy {
-            self.report.calm_requests += 1
-        }
         let worker = ticket.worker;
         let raw = node::sent_bytes(&ticket.request);
         let mut tickets = vec![ticket];

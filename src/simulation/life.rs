@@ -24,6 +24,8 @@ use super::workers::{Done, Running};
 use crate::chain::{Chain, WallClock};
 use crate::model::ChainTime;
 
+/// Least seconds between blocks in calm weather.
+const CALM_BLOCK_TIME: u64 = 4;
 /// Longest that anything due may take once nothing goes wrong any more, in virtual time.
 const HEALING: Duration = Duration::from_secs(300);
 /// A life that came to its end.
@@ -37,8 +39,6 @@ pub struct Report {
     pub steps: u64,
     /// Requests to nodes.
     pub requests: u64,
-    pub calm_requests: u64,
-    pub blocks: u64,
 }
 
 pub struct Life {
@@ -246,7 +246,10 @@ impl Life {
     }
 
     fn mine(&mut self) {
-        let interval = Duration::from_secs(self.weather.block_time);
+        // In calm weather more blocks would show nothing that fewer do not.
+        let seconds =
+            if self.stormy { self.weather.block_time } else { self.weather.block_time.max(CALM_BLOCK_TIME) };
+        let interval = Duration::from_secs(seconds);
         self.next_block = Instant::now() + interval;
         self.network.mine(self.time());
     }

@@ -26,7 +26,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use life::{Life, Report};
 use tracing_subscriber::fmt::MakeWriter;
@@ -35,7 +34,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 /// Lives of an ordinary run.
 const SEEDS: u64 = 10_000;
 /// Steps of bad weather in a life.
-const STEPS: u32 = 100;
+const STEPS: u32 = 70;
 /// Threads that live.
 const THREADS: u64 = 3;
 
@@ -135,7 +134,6 @@ fn print(reports: &[Report], violations: usize) {
     for (status, count) in reports.iter().flat_map(|report| &report.tally) {
         *tally.entry(status).or_default() += count;
     }
-    let healing = reports.iter().map(|report| report.healing).max().unwrap_or(Duration::ZERO);
     println!("lives: {}, violations: {violations}", reports.len());
     println!(
         "steps: {}, requests to nodes: {}, crashes: {}, reorgs: {}",
@@ -144,8 +142,16 @@ fn print(reports: &[Report], violations: usize) {
         sum(|report| report.crashes),
         sum(|report| report.reorgs)
     );
-    println!("preauthorizations: {tally:?}, calm {}, blocks {}", sum(|r| r.calm_requests), sum(|r| r.blocks));
-    println!("longest from the last fault to nothing left to do: {} s of chain time", healing.as_secs());
+    println!("preauthorizations: {tally:?}");
+    let mut healing: Vec<u64> = reports.iter().map(|report| report.healing.as_secs()).collect();
+    healing.sort_unstable();
+    if let (Some(median), Some(longest)) = (healing.get(healing.len() / 2), healing.last()) {
+        let most = healing[healing.len() * 99 / 100];
+        println!(
+            "from the last fault until nothing is left to do, in seconds of chain time: median {median}, 99 % within {most}, \
+             longest {longest}"
+        );
+    }
 }
 
 /// What was logged in a life.
