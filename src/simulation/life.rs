@@ -32,8 +32,8 @@ const HEALING: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 pub struct Report {
     pub tally: BTreeMap<String, u64>,
-    /// Virtual time from the last fault until nothing was left to do.
-    pub healing: Duration,
+    /// Blocks from the last fault until nothing was left to do.
+    pub healing: u64,
     pub crashes: u64,
     pub reorgs: u64,
     pub steps: u64,
@@ -119,9 +119,9 @@ impl Life {
         }
         self.stormy = false;
         self.clear_up();
-        let calm = Instant::now();
+        let last_stormy = self.network.head().header.number;
         self.until_at_rest().await?;
-        self.report.healing = calm.elapsed();
+        self.report.healing = self.network.head().header.number - last_stormy;
         self.advance(Duration::from_secs(40 * 24 * 3_600)).await;
         self.mine();
         self.see_everything();

@@ -143,12 +143,12 @@ fn print(reports: &[Report], violations: usize) {
         sum(|report| report.reorgs)
     );
     println!("preauthorizations: {tally:?}");
-    let mut healing: Vec<u64> = reports.iter().map(|report| report.healing.as_secs()).collect();
+    let mut healing: Vec<u64> = reports.iter().map(|report| report.healing).collect();
     healing.sort_unstable();
     if let (Some(median), Some(longest)) = (healing.get(healing.len() / 2), healing.last()) {
         let most = healing[healing.len() * 99 / 100];
         println!(
-            "from the last fault until nothing is left to do, in seconds of chain time: median {median}, 99 % within {most}, \
+            "from the last fault until nothing was left to do, in blocks: median {median}, 99 % within {most}, \
              longest {longest}"
         );
     }
