@@ -36,5 +36,6 @@ mod sick_node;
 mod storage;
 mod stuck;
 mod tips;
+mod tokens;
 
 mod wallets;
