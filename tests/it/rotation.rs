@@ -3,6 +3,7 @@
 
 use alloy::primitives::Address;
 use alloy::providers::Provider;
+use preauthd::chain::PreauthEscrow;
 
 use crate::harness::chain::Token;
 use crate::harness::world::invoice;
@@ -81,6 +82,24 @@ async fn another_key_carries_what_a_dismissed_key_never_will() {
     assert!(!ready.contains("(no key)"), "{ready}");
     assert!(ready.contains(&format!("key {}: somebody else uses", orphan.key)), "{ready}");
     assert_eq!(api.metric("preauthd_foreign_nonces_total").await, Some(1.0));
+    api.settle(&orphan.name, "1").await.is(200);
+}
+
+#[tokio::test]
+async fn what_a_revoked_key_has_signed_fails_and_is_done_by_another() {
+    let orphan = Orphan::left_behind("").await;
+    let chain = &orphan.shop.chain;
+    let revoke = PreauthEscrow::setOperatorCall { operator: orphan.key, allowed: false };
+    chain.overtake(chain.admin().await, chain.escrow, revoke).await;
+
+    let (daemon, api) = orphan.shop.serve().await;
+    api.until_it_says(&orphan.missing()).await;
+    chain.until_waiting(1).await;
+    chain.mine_every(1).await;
+    orphan.until_locked(&api).await;
+    api.until_ready().await;
+    assert_eq!(chain.sent_by(orphan.key).await, 1, "its transaction was mined, in vain");
+    assert!(!daemon.said().contains("somebody else uses"), "and it was ours");
     api.settle(&orphan.name, "1").await.is(200);
 }
 
