@@ -35,7 +35,6 @@ alloy::sol! {
 
         error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
         error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
-        error SafeERC20FailedOperation(address token);
     }
 
     /// ERC-1271.

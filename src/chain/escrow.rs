@@ -179,6 +179,9 @@ pub fn decode_failure(data: &[u8]) -> CallFailure {
             PreauthEscrowErrors::ConsentRequired(_) => CallFailure::ConsentRequired,
             PreauthEscrowErrors::InvalidConsent(_) => CallFailure::InvalidConsent,
             PreauthEscrowErrors::EnforcedPause(_) => CallFailure::Paused,
+            PreauthEscrowErrors::SafeERC20FailedOperation(_) => {
+                CallFailure::Other("the token refused the transfer".into())
+            }
             other => CallFailure::Other(format!("the escrow refused: {other:?}")),
         };
     }
@@ -188,9 +191,6 @@ pub fn decode_failure(data: &[u8]) -> CallFailure {
     match Erc20::Erc20Errors::abi_decode(data) {
         Ok(Erc20::Erc20Errors::ERC20InsufficientAllowance(_)) => return CallFailure::InsufficientAllowance,
         Ok(Erc20::Erc20Errors::ERC20InsufficientBalance(_)) => return CallFailure::InsufficientBalance,
-        Ok(Erc20::Erc20Errors::SafeERC20FailedOperation(_)) => {
-            return CallFailure::Other("the token refused the transfer".into());
-        }
         Err(_) => {}
     }
     if let Ok(revert) = Revert::abi_decode(data) {
@@ -226,6 +226,8 @@ mod tests {
         assert_eq!(decode_failure(&small.abi_encode()), CallFailure::InsufficientAllowance);
         let text = Revert::from("no\u{0}pe").abi_encode();
         assert_eq!(decode_failure(&text), CallFailure::Other("the token says: nope".into()));
+        let refused = PreauthEscrow::SafeERC20FailedOperation { token: Address::ZERO }.abi_encode();
+        assert_eq!(decode_failure(&refused), CallFailure::Other("the token refused the transfer".into()));
         assert!(matches!(decode_failure(&[]), CallFailure::Other(_)));
         assert!(matches!(decode_failure(&[0xff; 40]), CallFailure::Other(_)));
     }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{DevPowers, HttpState, router};
-use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
+use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
 
@@ -119,6 +119,15 @@ impl Daemon {
             );
             workers.spawn(lane.run(stop.clone()));
         }
+        let caretaker = Caretaker::new(
+            store.clone(),
+            chain.clone(),
+            clock.clone(),
+            signals.clone(),
+            standing.clone(),
+            config.operators.iter().map(PrivateKeySigner::address),
+        );
+        workers.spawn(caretaker.run(stop.clone()));
         workers.spawn(observer.run(stop.clone()));
         workers.spawn(watch_disk(store.health(), standing.clone(), stop.clone()));
         let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());

@@ -98,17 +98,17 @@ pub(super) async fn resume_parked(
 }
 
 /// A transaction that is not ours took a batch's nonce, as the chain up to block `tip` shows: its operations are due
-/// again. Nothing happens where that block is no longer the newest, or the batch was mined after all.
+/// again. Nothing happens (`false`) where that block is no longer the newest, or the batch was mined after all.
 pub(super) async fn lose_batch(
     connection: &mut Connection,
     batch: BatchId,
     tip: &Block,
     now: Millis,
     steps: &mut Steps,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let newest = blocks::tip(connection).await?;
     if newest.is_none_or(|newest| newest.hash != tip.hash) || !batches::is_open(connection, batch).await? {
-        return Ok(());
+        return Ok(false);
     }
     batches::mark_lost(connection, batch, tip.number, now).await?;
     for operation in operations::of_batch(connection, batch).await? {
@@ -122,7 +122,7 @@ pub(super) async fn lose_batch(
             Ok(_) => {}
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn lose_item(

@@ -6,17 +6,17 @@ use alloy::primitives::U256;
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use super::endings::lose_batch;
 use super::fees::Fees;
+use super::nonce;
 use super::worker::{Lane, LaneError, TENDING};
 use crate::chain::{EscrowCall, SendAdvice};
 use crate::model::{BatchId, OperationKind};
 use crate::store::batches::{Attempt, NewBatch, OpenBatch};
 use crate::store::blocks::Block;
-use crate::store::{Steps, StoreError, UnreadableRow, batches, blocks, operations, preauths};
+use crate::store::{StoreError, UnreadableRow, batches, operations, preauths};
 
 /// How often stored bytes are sent again while they are not mined.
-const REBROADCAST: Duration = Duration::from_secs(5);
+pub(super) const REBROADCAST: Duration = Duration::from_secs(5);
 /// A settlement this near its deadline, in seconds, does not wait as long for a replacement.
 const NEAR_DEADLINE_SECONDS: u64 = 120;
 
@@ -58,7 +58,7 @@ impl Lane {
         if last_sent.elapsed() < TENDING {
             return Ok(());
         }
-        if let Some(tip) = self.block_without_us(batch).await? {
+        if let Some(tip) = nonce::block_without_us(&self.store, &self.chain, batch).await? {
             return self.give_up(batch, tip).await;
         }
         let count = self.chain.transaction_count(self.operator(), None).await?;
@@ -91,42 +91,14 @@ impl Lane {
         Ok(if near { self.settings.replace_after / 3 } else { self.settings.replace_after })
     }
 
-    /// The newest block taken in, if by then the nonce was used and not by an attempt of ours.
-    async fn block_without_us(&self, batch: &OpenBatch) -> Result<Option<Block>, LaneError> {
-        let tip = {
-            let mut reader = self.store.read().await?;
-            blocks::tip(&mut reader).await?
-        };
-        let Some(tip) = tip else { return Ok(None) };
-        let count = self.chain.transaction_count(self.operator(), Some(tip.hash)).await?;
-        Ok((count > batch.nonce).then_some(tip))
-    }
-
-    /// The change itself looks again: the batch may have been taken in since, or the block taken back.
-    async fn give_up(&mut self, batch: &OpenBatch, tip: Block) -> Result<(), LaneError> {
-        tracing::warn!(batch = %batch.id, nonce = batch.nonce, operator = %self.operator(), block = tip.number,
-            "the nonce was used, and no transaction of ours was seen to do it: the operations are due again");
-        let (id, now) = (batch.id, self.clock.wall());
-        let unreadable = self
-            .store
-            .write::<_, StoreError, _>(move |tx| {
-                async move {
-                    let mut steps = Steps::apart();
-                    lose_batch(tx, id, &tip, now, &mut steps).await?;
-                    Ok(steps.unreadable())
-                }
-                .boxed()
-            })
-            .await?;
-        unreadable.into_iter().for_each(|row| self.standing.note_unreadable(row));
-        self.signals.work_arrived();
-        Ok(())
+    async fn give_up(&self, batch: &OpenBatch, tip: Block) -> Result<(), LaneError> {
+        nonce::give_up(batch, tip, &self.store, &self.clock, &self.signals, &self.standing).await
     }
 
     /// No attempt of the batch can be read. Whatever was sent of it, its nonce is good for one transaction only, so the
     /// batch is signed anew at its nonce.
     async fn sign_again(&mut self, batch: &OpenBatch) -> Result<(), LaneError> {
-        if let Some(tip) = self.block_without_us(batch).await? {
+        if let Some(tip) = nonce::block_without_us(&self.store, &self.chain, batch).await? {
             return self.give_up(batch, tip).await;
         }
         let fees = Fees::first(self.chain.fee_quote().await?, &self.settings);

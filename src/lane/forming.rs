@@ -239,8 +239,8 @@ impl Lane {
             tracing::debug!(count, expected, "the node lags behind");
             return Ok(false);
         }
-        if last.is_some() && count > expected {
-            tracing::warn!(count, expected, operator = %self.operator(), "somebody else uses this operator key");
+        if last.is_some() {
+            self.standing.note_foreign(self.operator(), expected..count);
         }
         Ok(true)
     }

@@ -1,9 +1,11 @@
 //! From due operations to transactions, and from logs back to outcomes.
 //!
 //! A lane is one operator key; it forms batches, writes the signed bytes down, sends them and replaces what gets stuck
-//! (`lane`). The observer reads the escrow's logs block by block and is the only writer of outcomes (`observer`).
+//! (`lane`). What a key has left behind that is not configured any more, the caretaker looks after. The observer reads
+//! the escrow's logs block by block and is the only writer of outcomes (`observer`).
 
 mod backoff;
+mod caretaker;
 mod desk;
 mod endings;
 mod fees;
@@ -11,6 +13,7 @@ mod flight;
 mod forming;
 mod gap;
 mod gas;
+mod nonce;
 mod observer;
 mod projection;
 #[cfg(test)]
@@ -26,6 +29,7 @@ mod worker;
 
 use std::time::Duration;
 
+pub use caretaker::Caretaker;
 pub use desk::Desk;
 pub use gas::{call_gas, transaction_gas};
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::nonce::ForeignUses;
 use super::unreadable::Register;
 
 /// What is wrong, by the part it is wrong with. Empty means ready. Clones share it.
@@ -10,6 +11,7 @@ use super::unreadable::Register;
 pub struct Standing {
     troubles: Arc<Mutex<BTreeMap<String, String>>>,
     pub(super) unreadable: Arc<Mutex<Register>>,
+    pub(super) foreign: Arc<Mutex<ForeignUses>>,
 }
 
 impl Standing {
@@ -18,18 +20,21 @@ impl Standing {
     /// The part whose trouble stops it for as long as it lasts: nothing can be promised that cannot be written down.
     pub const DATABASE: &'static str = "database";
 
-    /// Says what is wrong with a part, or that nothing is any more. Logs once per change.
+    /// Says what is wrong with a part, or that nothing is any more. Logs once per change; a gauge of the part is 1 for as
+    /// long as something is wrong, and 0 afterwards.
     pub fn report(&self, part: &str, trouble: Option<String>) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         match trouble {
             Some(text) => {
                 if troubles.get(part) != Some(&text) {
                     tracing::warn!(part, trouble = text, "not ready");
+                    gauge(part).set(1);
                     troubles.insert(part.to_owned(), text);
                 }
             }
             None => {
                 if troubles.remove(part).is_some() {
+                    gauge(part).set(0);
                     tracing::info!(part, "fit again");
                 }
             }
@@ -49,4 +54,8 @@ impl Standing {
         let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         troubles.iter().map(|(part, trouble)| (part.clone(), trouble.clone())).collect()
     }
+}
+
+fn gauge(part: &str) -> metrics::Gauge {
+    metrics::gauge!("preauthd_trouble", "part" => part.to_owned())
 }

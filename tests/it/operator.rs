@@ -102,7 +102,7 @@ pub(crate) struct Shop {
     _chain_folder: TempDir,
     pub office: Office,
     pub chain: Eyes,
-    operators: [Address; 2],
+    pub operators: [Address; 2],
     pub sender: Address,
     pub receiver: Address,
     key: String,
@@ -148,6 +148,21 @@ impl Shop {
         let key = key["key"].as_str().expect("a key").to_owned();
         let operators = [one.address, two.address];
         Self { _node: node, _chain_folder: chain_folder, office, chain, operators, sender, receiver, key }
+    }
+
+    /// Takes an operator key out of the configuration.
+    pub fn dismiss(&self, operator: Address) {
+        let name = if operator == self.operators[0] { "PREAUTHD_ONE_KEY" } else { "PREAUTHD_TWO_KEY" };
+        self.reconfigure(|config| config.replace(&format!("[[operators]]\nenv = \"{name}\"\n"), ""));
+    }
+
+    /// Changes the configuration for the next daemon.
+    pub fn reconfigure(&self, change: impl FnOnce(String) -> String) {
+        let file = self.office.folder.path().join("preauthd.toml");
+        let config = std::fs::read_to_string(&file).expect("a configuration");
+        let changed = change(config.clone());
+        assert_ne!(changed, config, "the change changes something");
+        std::fs::write(&file, changed).expect("a configuration");
     }
 
     pub async fn serve(&self) -> (Process, Api) {

@@ -1,6 +1,5 @@
-//! What others do on chain: the receiver, anyone at expiry, the admin, a stranger with the operator key.
+//! What others do on chain: the receiver, anyone at expiry, the admin, a token.
 
-use alloy::primitives::Address;
 use preauthd::chain::PreauthEscrow;
 
 use crate::harness::chain::{Public, Token, rfc3339};
@@ -62,51 +61,6 @@ async fn a_revoked_operator_waits_until_it_is_allowed_again() {
         (world.create(&name, &sale).amount("1").send().await.status == 201).then_some(())
     })
     .await;
-}
-
-#[tokio::test]
-async fn an_operator_without_gas_money_loses_nothing() {
-    let world = World::start(Plan::on_node("0.2")).await;
-    let sale = world.sale().await;
-    let name = invoice("INV");
-    let operator = world.chain.operators().await[0];
-    world.chain.set_gas_money(operator, 0).await;
-    world.create(&name, &sale).amount("10").respond_async().send().await.is(202);
-    until("the daemon says that something is wrong", || async {
-        (world.api.get("/health/ready").await.status == 503).then_some(())
-    })
-    .await;
-    assert_eq!(world.api.preauth(&name).await.text("status"), "PENDING");
-    world.chain.set_gas_money(operator, 10u128.pow(20)).await;
-    world.becomes(&name, "AUTHORIZED").await;
-    assert_eq!(world.effects(&name).await.locked, 1);
-    world.assert_paid(&sale, "0", "10").await;
-    until("the daemon is ready again", || async {
-        (world.api.get("/health/ready").await.status == 200).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_stranger_with_the_operator_key_cannot_stop_a_batch() {
-    let world = World::start(Plan::on_node("0.2")).await;
-    let sale = world.sale().await;
-    let name = invoice("INV");
-    let operator = world.chain.operators().await[0];
-    world.chain.hold_still().await;
-    world.create(&name, &sale).amount("10").respond_async().send().await.is(202);
-    world.chain.until_waiting(1).await;
-    world.chain.forget_all().await;
-    // The stranger takes the nonce that the batch was signed for.
-    let call = Token::approveCall { spender: Address::repeat_byte(9), amount: Default::default() };
-    world.chain.overtake(operator, world.ready.token.address, call).await;
-    // Deeper than any reorganisation that is followed.
-    world.chain.mine_many(80).await;
-    world.chain.mine_every(1).await;
-    world.becomes(&name, "AUTHORIZED").await;
-    assert_eq!(world.effects(&name).await.locked, 1);
-    world.assert_paid(&sale, "0", "10").await;
-    world.api.settle(&name, "10").await.is(200);
 }
 
 #[tokio::test]

@@ -8,16 +8,8 @@ use crate::harness::until;
 use crate::harness::world::invoice;
 use crate::operator::{Shop, status};
 
-/// The value of a gauge; `None`: it is not there yet.
-async fn gauge(api: &Api, name: &str) -> Option<f64> {
-    let metrics = api.get("/metrics").await.is(200);
-    let text = metrics.body.as_str().map(str::to_owned).unwrap_or_else(|| metrics.body.to_string());
-    let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'))?;
-    line.rsplit(' ').next()?.parse().ok()
-}
-
 async fn becomes(api: &Api, name: &str, value: f64) {
-    until(&format!("{name} is {value}"), || async { (gauge(api, name).await == Some(value)).then_some(()) })
+    until(&format!("{name} is {value}"), || async { (api.metric(name).await == Some(value)).then_some(()) })
         .await;
 }
 
@@ -38,8 +30,8 @@ async fn drift_shows_in_metrics_and_health_until_it_is_repaired() {
     shop.create(&api, &lost).send().await.is(201);
     becomes(&api, "preauthd_reconcile_drifted", 0.0).await;
     becomes(&api, "preauthd_reconcile_unknown", 0.0).await;
-    assert!(gauge(&api, "preauthd_reconcile_last_run_timestamp_seconds").await.is_some_and(|at| at > 1e9));
-    assert_eq!(gauge(&api, "preauthd_reconcile_missing_base_units").await, Some(0.0));
+    assert!(api.metric("preauthd_reconcile_last_run_timestamp_seconds").await.is_some_and(|at| at > 1e9));
+    assert_eq!(api.metric("preauthd_reconcile_missing_base_units").await, Some(0.0));
     api.get("/health/ready").await.is(200);
 
     tamper(&shop, "UPDATE preauths SET hold = '2000000' WHERE invoice_id = $1", &changed).await;
@@ -70,5 +62,5 @@ async fn a_comparison_that_is_switched_off_is_not_made() {
     let shop = Shop::open("reconcile_every_s = 0").await;
     let (_daemon, api) = shop.serve().await;
     shop.create(&api, &invoice("INV")).send().await.is(201);
-    assert_eq!(gauge(&api, "preauthd_reconcile_drifted").await, None);
+    assert_eq!(api.metric("preauthd_reconcile_drifted").await, None);
 }

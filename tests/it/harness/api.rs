@@ -3,6 +3,8 @@
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
+use super::until;
+
 /// A caller with one key.
 #[derive(Clone)]
 pub struct Api {
@@ -74,6 +76,31 @@ impl Api {
     pub async fn cancel(&self, invoice: &str) -> Answer {
         self.send(Method::POST, &format!("/onchain-preauth/{}/cancel", segment(invoice)), &[], Vec::new())
             .await
+    }
+
+    /// The value of a metric, named with or without its labels; `None`: it is not there yet.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").await.is(200);
+        let text = metrics.body.as_str().map(str::to_owned).unwrap_or_else(|| metrics.body.to_string());
+        let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Waits until the daemon is ready for work.
+    pub async fn until_ready(&self) {
+        until("the daemon is ready", || async {
+            (self.get("/health/ready").await.status == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `/health/ready` names a trouble in these words.
+    pub async fn until_it_says(&self, words: &str) {
+        until(&format!("it says: {words}"), || async {
+            let ready = self.get("/health/ready").await;
+            (ready.status == 503 && ready.body.to_string().contains(words)).then_some(())
+        })
+        .await;
     }
 
     // --------------------------------------------------------------- requests
