@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod backlog;
 mod backup;
 mod bad_input;
 mod chaos;
@@ -15,6 +16,7 @@ mod crash;
 mod endpoints;
 mod expiry;
 mod house;
+mod identical;
 mod kill_points;
 mod lifecycle;
 mod listing;
@@ -27,6 +29,7 @@ mod rebuild;
 mod reconcile;
 mod refusals;
 mod reorg;
+mod reorg_matrix;
 mod repair;
 mod schedule;
 mod settlement_refusals;
