@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod backlog;
 mod backup;
 mod bad_input;
 mod chaos;
@@ -16,6 +17,7 @@ mod endpoints;
 mod expiry;
 mod faults;
 mod house;
+mod identical;
 mod kill_points;
 mod lifecycle;
 mod listing;
@@ -28,6 +30,7 @@ mod rebuild;
 mod reconcile;
 mod refusals;
 mod reorg;
+mod reorg_matrix;
 mod repair;
 mod rotation;
 mod schedule;

@@ -11,33 +11,6 @@ fn parted(answers: Vec<Answer>, won: u16) -> (Vec<Answer>, Vec<Answer>) {
 }
 
 #[tokio::test]
-async fn sixty_four_identical_creations_lock_once() {
-    let world = World::start(Plan::quick()).await;
-    let sale = world.sale().await;
-    let name = invoice("INV");
-    let creations = (0..64).map(|_| world.create(&name, &sale).amount("10").send());
-    let (created, refused) = parted(join_all(creations).await, 201);
-    assert_eq!(created.len(), 1);
-    assert_eq!(refused.len(), 63);
-    refused.iter().for_each(|answer| answer.refused(409, "Invoice already exists"));
-    world.assert_paid(&sale, "0", "10").await;
-    assert_eq!(world.effects(&name).await.locked, 1);
-}
-
-#[tokio::test]
-async fn sixty_four_identical_settlements_pay_once() {
-    let world = World::start(Plan::quick()).await;
-    let sale = world.sale().await;
-    let name = world.authorized(&sale, "10").await;
-    let settlements = (0..64).map(|_| world.api.settle(&name, "6"));
-    let (settled, refused) = parted(join_all(settlements).await, 200);
-    assert_eq!(settled.len(), 1);
-    refused.iter().for_each(|answer| answer.refused_naming(409, "settle"));
-    world.assert_paid(&sale, "6", "0").await;
-    assert_eq!(world.effects(&name).await.settled, 1);
-}
-
-#[tokio::test]
 async fn of_a_settlement_and_a_cancellation_one_wins() {
     let world = World::start(Plan::quick()).await;
     let sale = world.sale().await;

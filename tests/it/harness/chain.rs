@@ -1,5 +1,7 @@
 //! Eyes on the chain that owe nothing to the daemon, and hands to bring it into trouble.
 
+use std::collections::HashMap;
+
 use alloy::eips::BlockNumberOrTag;
 use alloy::network::Ethereum;
 use alloy::primitives::{Address, B256, Bytes, TxHash, U256};
@@ -143,12 +145,29 @@ impl Eyes {
             .fold(Effects::default(), |effects, seen| effects.and(preauth_id, &seen.event))
     }
 
+    /// The same for every preauth that the logs name.
+    pub async fn effects_of_all(&self) -> HashMap<B256, Effects> {
+        let mut all: HashMap<B256, Effects> = HashMap::new();
+        for seen in self.logs().await {
+            let preauth_id = match &seen.event {
+                PreauthEscrowEvents::Authorized(event) => event.preauthId,
+                PreauthEscrowEvents::Settled(event) => event.preauthId,
+                PreauthEscrowEvents::Cancelled(event) => event.preauthId,
+                PreauthEscrowEvents::Expired(event) => event.preauthId,
+                _ => continue,
+            };
+            let effects = all.entry(preauth_id).or_default();
+            *effects = effects.and(preauth_id, &seen.event);
+        }
+        all
+    }
+
     /// What the escrow holds and what is locked and not closed by the logs alone, both in one block.
     pub async fn held_and_open(&self) -> (U256, U256) {
         let (block, _) = self.head().await;
         let token = Token::new(self.token, &self.provider);
         let held = token.balanceOf(self.escrow).block(block.into()).call().await.expect("a balance");
-        let mut open = std::collections::HashMap::new();
+        let mut open = HashMap::new();
         for seen in self.logs_up_to(block.into()).await {
             match seen.event {
                 PreauthEscrowEvents::Authorized(event) if event.token == self.token => {
