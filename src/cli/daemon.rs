@@ -80,6 +80,8 @@ impl Daemon {
         if config.operators.is_empty() {
             bail!("no operator key is configured");
         }
+        // Before anything is counted.
+        let metrics = metrics_handle();
         let lock = lock(&config.data_dir)?;
         let store = Store::open_as_daemon(&config.data_dir).await.context("opening the database")?;
         let chain = Chain::connect(&config.rpc).await.context("connecting to the node")?;
@@ -154,7 +156,7 @@ impl Daemon {
             clock,
             chain_id: config.chain_id,
             escrow: config.escrow,
-            metrics: metrics_handle(),
+            metrics,
             dev,
         };
         let listener = tokio::net::TcpListener::bind(config.listen)

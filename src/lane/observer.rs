@@ -118,6 +118,7 @@ impl Observer {
             }
         };
         let clock = ChainClock::starting_at(tip.number, tip.timestamp, wall);
+        show_block(tip.number);
         let pause = settings.poll_interval;
         Ok(Self { store, chain, clock, signals, standing, settings, pause, failures: 0 })
     }
@@ -375,6 +376,7 @@ impl Observer {
         }
         let changed = taken_in?;
         self.clock.advance(&header);
+        show_block(header.number);
         self.announce(changed);
         Ok(Step::Moved)
     }
@@ -448,6 +450,7 @@ impl Observer {
             .await?;
         unreadable.into_iter().for_each(|row| self.standing.note_unreadable(row));
         self.clock.go_back(common.number, common.timestamp);
+        show_block(common.number);
         self.announce(changed);
         Ok(Step::WentBack)
     }
@@ -457,6 +460,11 @@ impl Observer {
         self.signals.block_taken_in();
         self.signals.work_arrived();
     }
+}
+
+/// For those who compare it with the chain's height.
+fn show_block(number: u64) {
+    metrics::gauge!("preauthd_block").set(f64::from(u32::try_from(number).unwrap_or(u32::MAX)));
 }
 
 async fn block_at(chain: &Chain, number: u64) -> Result<BlockView, ChainError> {

@@ -260,8 +260,10 @@ impl World {
     /// Waits until the daemon's newest block is the chain's.
     pub async fn until_daemon_stands_at_the_head(&self) {
         until("the daemon stands at the head", || async {
-            let ready = self.api.get("/health/ready").await;
-            (ready.body["block"].as_u64()? >= self.chain.head().await.0).then_some(())
+            // Whatever troubles there are, which readiness would show instead.
+            let block = self.api.metric("preauthd_block").await?;
+            let head = u32::try_from(self.chain.head().await.0).expect("a height");
+            (block >= f64::from(head)).then_some(())
         })
         .await;
     }
