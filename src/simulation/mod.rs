@@ -32,7 +32,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// Lives of an ordinary run.
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 400;
 /// Steps of bad weather in a life.
 const STEPS: u32 = 70;
 /// Threads that live.
