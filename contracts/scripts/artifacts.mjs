@@ -6,6 +6,7 @@ import { root, runFoundryTool } from "./foundry.mjs";
 
 const CONTRACTS = {
   PreauthEscrow: "contracts/src/PreauthEscrow.sol",
+  TransferTrial: "contracts/src/probe/TransferTrial.sol",
   DemoToken: "contracts/src/dev/DemoToken.sol",
   MoodyToken: "contracts/test/mocks/MoodyToken.sol",
 };

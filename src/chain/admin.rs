@@ -15,6 +15,7 @@ use alloy::sol_types::{SolCall, SolConstructor};
 use futures::future::try_join_all;
 
 use super::bindings::{DemoToken, Erc20, PreauthEscrow};
+use super::reverts::revert_data;
 use super::{CONTRACT_MAX_HOLD_SECONDS, Chain, ChainError, SendAdvice, SignedTransaction, decode_failure};
 
 /// The least that is tipped, in wei per gas.
@@ -211,7 +212,7 @@ impl Chain {
         };
         match self.provider.estimate_gas(request.with_from(from)).await {
             Ok(gas) => Ok(gas + gas / 5),
-            Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+            Err(error) => match revert_data(&error) {
                 Some(data) => {
                     Err(ChainError::Unusable(format!("the chain would refuse it: {}", decode_failure(&data))))
                 }

@@ -1,7 +1,6 @@
 //! What a comparison with the database reads: the state of one block, named by its hash so that a chain that moves on
 //! looks like no difference.
 
-use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
@@ -11,7 +10,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::bindings::{Erc20, PreauthEscrow};
 use super::escrow::{EscrowEvent, EscrowLog};
-use super::reads::is_revert;
+use super::reads::named;
+use super::reverts::is_revert;
 use super::{Chain, ChainError};
 use crate::model::{ChainTime, HoldEvent, HoldLog};
 
@@ -114,7 +114,7 @@ impl Chain {
         block: B256,
     ) -> Result<Option<C::Return>, ChainError> {
         let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
-        match self.provider.call(request).block(BlockId::hash(block)).await {
+        match self.provider.call(request).block(named(block)).await {
             Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
             Err(error) if is_revert(&error) => Ok(None),
             Err(error) => Err(error.into()),

@@ -10,6 +10,8 @@ alloy::sol!(
     "contracts/artifacts/PreauthEscrow.json"
 );
 
+alloy::sol!(TransferTrial, "contracts/artifacts/TransferTrial.json");
+
 alloy::sol!(
     #[sol(rpc)]
     DemoToken,

@@ -12,6 +12,8 @@ use super::{BlockHeader, Chain, ChainError, Mined, Step};
 
 /// Native coins of an account that has to pay for gas: 10,000.
 const FUNDS: u128 = 10_000 * 1_000_000_000_000_000_000;
+/// How development nodes begin to say who they are. The methods asked for here are Hardhat's; anvil knows them too.
+const DEVELOPMENT_NODES: [&str; 2] = ["anvil/", "HardhatNetwork/"];
 /// How often a block is mined for steps that are not in one yet.
 const MINING_TRIES: usize = 200;
 const MINING_INTERVAL: Duration = Duration::from_millis(20);
@@ -20,7 +22,7 @@ impl Chain {
     /// Moves the node's clock ahead and mines a block that shows it: the newest block then.
     pub async fn advance_clock(&self, seconds: u64) -> Result<BlockHeader, ChainError> {
         let _: serde_json::Value = self.provider.raw_request("evm_increaseTime".into(), (seconds,)).await?;
-        let _: serde_json::Value = self.provider.raw_request("evm_mine".into(), ()).await?;
+        self.mine_block().await?;
         self.head().await
     }
 
@@ -35,9 +37,10 @@ impl Chain {
         self.transact(admin, Step::register_receiver(escrow, receiver)).await.map(|_| ())
     }
 
-    /// Whether the node is anvil. Keys that everyone knows are used on no other.
-    pub(crate) async fn is_anvil(&self) -> Result<bool, ChainError> {
-        Ok(self.provider.get_client_version().await?.starts_with("anvil/"))
+    /// Whether the node is made for development: anvil's or Hardhat's. Keys that everyone knows are used on no other.
+    pub(crate) async fn is_for_development(&self) -> Result<bool, ChainError> {
+        let client = self.provider.get_client_version().await?;
+        Ok(DEVELOPMENT_NODES.iter().any(|name| client.starts_with(name)))
     }
 
     /// Mines a block, whatever the node's mining mode.
@@ -49,7 +52,7 @@ impl Chain {
     /// Gives an account native coins.
     pub(crate) async fn fund(&self, account: Address) -> Result<(), ChainError> {
         let _: serde_json::Value =
-            self.provider.client().request("anvil_setBalance", (account, U256::from(FUNDS))).await?;
+            self.provider.client().request("hardhat_setBalance", (account, U256::from(FUNDS))).await?;
         Ok(())
     }
 

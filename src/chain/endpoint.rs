@@ -11,7 +11,7 @@ use alloy::rpc::json_rpc::{ErrorPayload, RequestPacket, ResponsePacket};
 use alloy::transports::{BoxTransport, TransportError, TransportErrorKind, TransportFut};
 use tower::Service;
 
-use super::{REQUEST_TIMEOUT, in_words};
+use super::{REQUEST_TIMEOUT, in_words, reverts};
 
 /// What became of a request to one endpoint.
 #[derive(Debug)]
@@ -154,11 +154,7 @@ pub(super) async fn chain_id_of(transport: &BoxTransport) -> Result<u64, Transpo
 /// Whether an error is about the endpoint and not about what was asked. A token words its reverts as it likes, so a
 /// revert never is, whatever it says.
 fn is_excuse(error: &ErrorPayload) -> bool {
-    const EXECUTION_REVERTED: i64 = 3;
-    let is_revert = error.code == EXECUTION_REVERTED
-        || error.as_revert_data().is_some()
-        || error.message.to_ascii_lowercase().contains("revert");
-    !is_revert && error.is_retry_err()
+    reverts::of_payload(error).is_none() && error.is_retry_err()
 }
 
 fn gauge(position: usize) -> metrics::Gauge {

@@ -18,8 +18,10 @@ mod escrow;
 mod fees;
 mod probe;
 mod reads;
+mod reverts;
 mod sends;
 mod signatures;
+mod timed;
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -1,20 +1,20 @@
 //! What can be learned of a token without moving any: its code, its words, and how it would move.
 
+use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder;
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
-use alloy::rpc::types::simulate::{SimBlock, SimCallResult, SimulatePayload};
 use alloy::rpc::types::state::{AccountOverride, StateOverride};
-use alloy::sol_types::{SolCall, SolValue};
+use alloy::sol_types::SolCall;
 
-use super::bindings::Erc20;
+use super::bindings::{Erc20, TransferTrial};
+use super::reverts::is_revert;
 use super::{Chain, ChainError};
 
 alloy::sol! {
     /// Tokens from before the standard was final answer with 32 bytes.
     function symbol() external view returns (bytes32);
-    function transferFrom(address from, address to, uint256 amount) external returns (bool);
 }
 
 /// Storage slots that are tried for a token's mapping of balances.
@@ -96,27 +96,24 @@ impl Chain {
         if amount.is_zero() {
             return Ok(TransferProbe::Untried(format!("{payer} has no balance of it")));
         }
-        let call = |from: Address, input: Vec<u8>| {
-            TransactionRequest::default().with_from(from).with_to(token).with_input(Bytes::from(input))
-        };
-        let balance_of = |account| call(payer, Erc20::balanceOfCall { account }.abi_encode());
-        let block = SimBlock::default()
-            .with_state_overrides(state)
-            .call(call(payer, Erc20::approveCall { spender: HOLDER, amount }.abi_encode()))
-            .call(call(HOLDER, transferFromCall { from: payer, to: HOLDER, amount }.abi_encode()))
-            .call(balance_of(HOLDER))
-            .call(balance_of(payer))
-            .call(call(HOLDER, Erc20::transferCall { to: PAYEE, amount }.abi_encode()))
-            .call(balance_of(PAYEE));
-        let answer = match self.provider.simulate(&SimulatePayload::default().extend(block)).await {
-            Ok(answer) => answer,
+        let code = || AccountOverride::default().with_code(TransferTrial::DEPLOYED_BYTECODE.clone());
+        let state: StateOverride = state.into_iter().chain([(payer, code()), (HOLDER, code())]).collect();
+        let call = TransferTrial::tellCall { token, holder: HOLDER, payee: PAYEE, amount };
+        let request = TransactionRequest::default().with_to(payer).with_input(call.abi_encode());
+        let told = match self.provider.call(request).block(BlockId::latest()).overrides(state).await {
+            Ok(told) => told,
+            Err(error) if is_revert(&error) => {
+                return Ok(TransferProbe::Other("its balances cannot be read".into()));
+            }
             Err(error) if error.is_error_resp() => {
                 return Ok(TransferProbe::Untried(format!("the node cannot simulate it: {error}")));
             }
             Err(error) => return Err(error.into()),
         };
-        let calls: Vec<&SimCallResult> = answer.iter().flat_map(|block| &block.calls).collect();
-        Ok(judge(&calls, amount))
+        Ok(match TransferTrial::tellCall::abi_decode_returns(&told) {
+            Ok(story) => judge(&story, amount),
+            Err(_) => TransferProbe::Untried("the node's simulation answered with something else".into()),
+        })
     }
 
     /// The slot of the token's storage that holds the made-up payer's balance, found by setting every likely one to a
@@ -130,41 +127,31 @@ impl Chain {
         let request = TransactionRequest::default()
             .with_to(token)
             .with_input(Erc20::balanceOfCall { account: PAYER }.abi_encode());
-        let answer =
-            match self.provider.call(request).overrides(storage(token, candidates.iter().copied())).await {
-                Ok(answer) => answer,
-                Err(error) if error.is_error_resp() => return Ok(None),
-                Err(error) => return Err(error.into()),
-            };
+        let answer = match self
+            .provider
+            .call(request)
+            .block(BlockId::latest())
+            .overrides(storage(token, candidates.iter().copied()))
+            .await
+        {
+            Ok(answer) => answer,
+            Err(error) if error.is_error_resp() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let Ok(balance) = Erc20::balanceOfCall::abi_decode_returns(&answer) else { return Ok(None) };
         Ok(candidates.iter().find(|(_, value)| *value == balance).map(|(slot, _)| *slot))
     }
 }
 
-/// Reads the six answers of the simulation.
-fn judge(calls: &[&SimCallResult], amount: U256) -> TransferProbe {
-    let [approve, pull, pulled, left, pay, paid] = calls else {
-        return TransferProbe::Untried("the node's simulation answered for another number of calls".into());
-    };
-    let agreed = |result: &SimCallResult| {
-        let answer = &result.return_data;
-        result.status && (answer.is_empty() || bool::abi_decode(answer).unwrap_or(false))
-    };
-    let balance = |result: &SimCallResult| U256::abi_decode(&result.return_data).ok();
-    // In the order of the calls: what fails first explains what fails after it.
+fn judge(story: &TransferTrial::Story, amount: U256) -> TransferProbe {
+    // In the order of what happened: what fails first explains what fails after it.
     let expectations = [
-        (agreed(approve), "approve did not succeed"),
-        (agreed(pull), "transferFrom did not succeed"),
-        (
-            balance(pulled) == Some(amount),
-            "another amount than was sent arrived (a fee on transfer, or rebasing)",
-        ),
-        (balance(left) == Some(U256::ZERO), "another amount than was sent left the payer"),
-        (agreed(pay), "transfer did not succeed"),
-        (
-            balance(paid) == Some(amount),
-            "another amount than was sent arrived (a fee on transfer, or rebasing)",
-        ),
+        (story.approved, "approve did not succeed"),
+        (story.pulled, "transferFrom did not succeed"),
+        (story.arrived == amount, "another amount than was sent arrived (a fee on transfer, or rebasing)"),
+        (story.left.is_zero(), "another amount than was sent left the payer"),
+        (story.paid, "transfer did not succeed"),
+        (story.passedOn == amount, "another amount than was sent arrived (a fee on transfer, or rebasing)"),
     ];
     if let Some((_, why)) = expectations.into_iter().find(|(is_met, _)| !is_met) {
         return TransferProbe::Other(why.to_owned());

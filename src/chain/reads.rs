@@ -1,17 +1,18 @@
 //! What is read from the chain: blocks, logs, receipts, counts, and dry runs.
 
 use alloy::consensus::BlockHeader as _;
-use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::eips::{BlockId, BlockNumberOrTag, RpcBlockHash};
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::Provider;
-use alloy::rpc::types::{Block, BlockOverrides, Filter, TransactionRequest};
+use alloy::rpc::types::{Block, Filter, TransactionRequest};
 use alloy::sol_types::SolCall;
-use alloy::transports::TransportError;
 use futures::future::join_all;
 
 use super::bindings::{Erc20, PreauthEscrow};
 use super::escrow::{EscrowCall, EscrowLog, decode_failure};
+use super::reverts::{is_revert, revert_data};
+use super::timed::by_time;
 use super::{Chain, ChainError};
 use crate::model::{CallFailure, ChainTime, OperationKind};
 
@@ -124,7 +125,7 @@ impl Chain {
 
     /// Transactions an account has in the chain, up to the newest block or up to the block named by its hash.
     pub async fn transaction_count(&self, account: Address, block: Option<B256>) -> Result<u64, ChainError> {
-        let block = block.map_or(BlockId::latest(), BlockId::hash);
+        let block = block.map_or(BlockId::latest(), named);
         Ok(self.provider.get_transaction_count(account).block_id(block).await?)
     }
 
@@ -180,12 +181,19 @@ impl Chain {
             .with_to(escrow)
             .with_gas_limit(gas_limit)
             .with_input(EscrowCall::encode_batch(calls, gas_per_call));
-        let overrides = time.map(|time| BlockOverrides { time: Some(time.0), ..Default::default() });
         // Named, because what is not named is "pending" to some clients and "latest" to others.
-        let dry_run = self.provider.call(request).block(BlockId::latest());
-        let answer = match dry_run.with_block_overrides_opt(overrides).await {
+        let newest = BlockId::latest();
+        let timed = match time {
+            Some(time) => self.call_at_time(request.clone(), newest, time).await,
+            None => None,
+        };
+        let (answered, late) = match timed {
+            Some(answered) => (answered, None),
+            None => (self.provider.call(request).block(newest).await, time),
+        };
+        let answer = match answered {
             Ok(answer) => answer,
-            Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+            Err(error) => match revert_data(&error) {
                 Some(data) => return Ok(DryRun::Reverted(decode_failure(&data))),
                 None => return Err(error.into()),
             },
@@ -213,6 +221,9 @@ impl Chain {
             if let Some(answer) = answers.get_mut(index) {
                 *answer = Err(better);
             }
+        }
+        if let Some(time) = late {
+            answers = calls.iter().zip(answers).map(|(call, answer)| by_time(call, answer, time)).collect();
         }
         Ok(DryRun::Answers(answers))
     }
@@ -251,15 +262,15 @@ impl Chain {
             .with_to(escrow)
             .with_gas_limit(gas_limit)
             .with_input(call.encode());
-        let replayed = self
-            .provider
-            .call(request)
-            .block(BlockId::number(block.number.saturating_sub(1)))
-            .with_block_overrides(BlockOverrides { time: Some(block.timestamp.0), ..Default::default() })
-            .await;
+        let before = BlockId::number(block.number.saturating_sub(1));
+        let replayed = match self.call_at_time(request.clone(), before, block.timestamp).await {
+            Some(replayed) => replayed,
+            // At the block's time there is its own state only. What failed in it has changed nothing.
+            None => self.provider.call(request).block(named(block.hash)).await,
+        };
         match replayed {
             Ok(_) => Ok(None),
-            Err(error) => match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+            Err(error) => match revert_data(&error) {
                 Some(data) => Ok(Some(decode_failure(&data))),
                 None => Err(error.into()),
             },
@@ -289,13 +300,9 @@ impl Chain {
     }
 }
 
-/// Whether a node's error says that the callee failed, with or without revert data.
-pub(super) fn is_revert(error: &TransportError) -> bool {
-    error.as_error_resp().is_some_and(|response| {
-        let message = response.message.to_ascii_lowercase();
-        response.as_revert_data().is_some()
-            || ["revert", "out of gas", "invalid opcode"].iter().any(|word| message.contains(word))
-    })
+/// A block by its hash, canonical or not, in the one form that every client reads (EIP-1898).
+pub(super) fn named(block_hash: B256) -> BlockId {
+    BlockId::Hash(RpcBlockHash { block_hash, require_canonical: Some(false) })
 }
 
 fn header(block: &Block) -> BlockHeader {

@@ -7,10 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{B256, U256, keccak256};
+use alloy::primitives::{B256, U256};
 use alloy::providers::Provider;
-use alloy::providers::ext::AnvilApi;
-use alloy::sol_types::SolValue;
 use futures::{FutureExt, StreamExt, stream};
 use preauthd::chain::PreauthEscrow::PreauthEscrowEvents;
 use preauthd::model::{ChainTime, InvoiceId, Preauth, PreauthKey, derive_preauth_id};
@@ -19,6 +17,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use uuid::Uuid;
 
+use crate::harness::powers::entry;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, World, units};
 
@@ -134,7 +133,7 @@ fn like(model: &Preauth, number: i64, overdue: ChainTime) -> Preauth {
 /// Locks holds by writing them into the contract's storage, where a real one shows the place.
 async fn lock_by_hand(world: &World, real: B256, holds: &[Preauth]) {
     let (provider, escrow) = (&world.chain.provider, world.ready.escrow);
-    let slot = |id: B256, base: u64| U256::from_be_bytes(keccak256((id, U256::from(base)).abi_encode()).0);
+    let slot = |id: B256, base: u64| entry(id, U256::from(base));
     let mut base = 0;
     while provider.get_storage_at(escrow, slot(real, base)).await.expect("a slot").is_zero() {
         base += 1;
@@ -142,9 +141,8 @@ async fn lock_by_hand(world: &World, real: B256, holds: &[Preauth]) {
     }
     let locks = holds
         .iter()
-        .map(|hold| provider.anvil_set_storage_at(escrow, slot(hold.preauth_id, base), hold.terms().hash()));
-    let locked = stream::iter(locks).buffer_unordered(16);
-    locked.for_each(|locked| async { assert!(locked.expect("a slot that can be written")) }).await;
+        .map(|hold| world.chain.set_storage(escrow, slot(hold.preauth_id, base), hold.terms().hash()));
+    stream::iter(locks).buffer_unordered(16).collect::<Vec<()>>().await;
     let held = world.chain.balance(escrow).await + units("1") * U256::from(holds.len());
     world.chain.give(escrow, held).await;
 }

@@ -1,4 +1,4 @@
-//! The real daemon against a real anvil: every story starts the binary, speaks to it over HTTP as a merchant would, and
+//! The real daemon against a real node: every story starts the binary, speaks to it over HTTP as a merchant would, and
 //! then looks at the chain with eyes of its own. What the daemon says counts only when the chain agrees.
 
 // A story that cannot go on has failed: that is what a panic is for here.

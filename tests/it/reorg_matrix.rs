@@ -151,7 +151,7 @@ async fn reorg(world: &World, transaction: TxHash, fate: Fate, depth: u64) {
         }
         Fate::Replaced => json!([[nothing_by(operator), 0]]),
     };
-    let _: Value = world.chain.rpc("anvil_reorg", json!([depth, instead])).await;
+    world.chain.reorg_with(depth, instead).await;
     let in_a_block = world.chain.receipt(&transaction.to_string()).await.is_some();
     let nonce_is_used = world.chain.sent_by(operator).await == sent;
     let (again, used) = match fate {

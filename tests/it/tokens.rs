@@ -4,7 +4,6 @@
 use alloy::hex;
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::providers::Provider;
-use alloy::providers::ext::AnvilApi;
 use alloy::sol_types::{SolCall, SolError};
 use preauthd::chain::MoodyToken;
 use tokio::task::JoinHandle;
@@ -197,7 +196,7 @@ async fn a_token_that_comes_to_burn_all_gas_stops_nobody_else() {
     assert_eq!(market.in_escrow().await, units("20"), "nothing has moved");
 
     // Upgraded once more, it lets the payer have what is his.
-    world.chain.provider.anvil_set_code(market.token(), before).await.expect("the old code");
+    world.chain.set_code(market.token(), before).await;
     world.chain.claim(market.moody.0.sender.address, market.token()).await;
     assert_eq!(world.chain.balance_of(market.token(), market.moody.0.sender.address).await, units("1000"));
 }
@@ -207,7 +206,7 @@ async fn a_token_that_comes_to_burn_all_gas_stops_nobody_else() {
 async fn upgrade_to_burn_gas(chain: &Eyes, token: Address) -> Bytes {
     let old = chain.provider.get_code_at(token).await.expect("code");
     let implementation = Address::random();
-    chain.provider.anvil_set_code(implementation, old.clone()).await.expect("a node that sets code");
+    chain.set_code(implementation, old.clone()).await;
     let mut code = Vec::new();
     // if selector == transfer: jump to the loop
     code.extend(hex!("5f3560e01c63a9059cbb14603b57"));
@@ -219,6 +218,6 @@ async fn upgrade_to_burn_gas(chain: &Eyes, token: Address) -> Bytes {
     // the loop
     assert_eq!(code.len(), 0x3b, "where the jump goes");
     code.extend(hex!("5b603b56"));
-    chain.provider.anvil_set_code(token, code.into()).await.expect("a node that sets code");
+    chain.set_code(token, code.into()).await;
     old
 }

@@ -41,8 +41,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A whole system on a private chain, to try out and to test against
 ///
 /// Starts an anvil of its own and begins afresh, chain and database both: the escrow, a demo token, funded and registered
-/// wallets, a tenant with API keys, the API. Prints a curl for each endpoint. With --rpc-url it uses the anvil there, and
-/// goes on where the data folder knows an escrow that is still on that chain: so a restart after a crash can be tried.
+/// wallets, a tenant with API keys, the API. Prints a curl for each endpoint. With --rpc-url it uses the anvil or Hardhat
+/// node there, and goes on where the data folder knows an escrow that is still on that chain: so a restart after a crash can be tried.
 ///
 /// The keys are those of anvil's well-known mnemonic. Never send anything of value to them.
 #[derive(Args)]
@@ -57,7 +57,8 @@ pub(super) struct Dev {
     /// otherwise [default: a block for each transaction, and one every 2 seconds]
     #[arg(long, value_name = "S", value_parser = seconds)]
     block_time: Option<String>,
-    /// Use the anvil at this URL; several ways to the same anvil, separated by commas, are endpoints that must agree
+    /// Use the anvil or Hardhat node at this URL; several ways to the same node, separated by commas, are endpoints that
+    /// must agree
     #[arg(long, value_name = "U", value_delimiter = ',')]
     rpc_url: Vec<String>,
     /// Seconds after which a transaction that is not mined is sent again with higher fees
@@ -106,16 +107,17 @@ impl Dev {
             vec![anvil.insert(Anvil::start(&path, self.block_time.as_deref()).await?).url.clone()]
         } else {
             if self.block_time.is_some() {
-                say("  --block-time is for a private anvil: the one at --rpc-url keeps its own");
+                say("  --block-time is for a private anvil: the node at --rpc-url keeps its own");
             }
             self.rpc_url.clone()
         };
         let rpc = RpcEndpoints::new(urls.iter().map(|url| SecretString::from(url.as_str())).collect());
         let rpc_url = urls.into_iter().next().unwrap_or_default();
         let chain = Chain::connect(&rpc).await.with_context(|| format!("connecting to {rpc_url}"))?;
-        if !chain.is_anvil().await? {
+        if !chain.is_for_development().await? {
             bail!(
-                "the node at {rpc_url} is no anvil: dev uses keys that everyone knows, and none but anvil will do"
+                "the node at {rpc_url} is neither anvil nor Hardhat's: dev uses keys that everyone knows, and none but a \
+                 chain for development will do"
             );
         }
         let saved = self.saved(&chain).await?;

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use alloy::eips::BlockNumberOrTag;
 use alloy::network::Ethereum;
 use alloy::primitives::{Address, B256, Bytes, TxHash, U256};
-use alloy::providers::ext::AnvilApi;
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{Filter, TransactionReceipt, TransactionRequest};
@@ -16,7 +15,7 @@ use preauthd::chain::{MoodyToken, PreauthEscrow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::until;
+use super::{Client, until};
 
 alloy::sol! {
     #[sol(rpc)]
@@ -92,6 +91,7 @@ pub struct Eyes {
     pub provider: RootProvider<Ethereum>,
     pub escrow: Address,
     pub token: Address,
+    client: Client,
 }
 
 impl Eyes {
@@ -99,7 +99,7 @@ impl Eyes {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let client = RpcClient::builder().http_with_client(http, rpc_url.parse().expect("an RPC URL"));
-        Self { provider: RootProvider::new(client), escrow, token }
+        Self { provider: RootProvider::new(client), escrow, token, client: Client::chosen() }
     }
 
     // ------------------------------------------------------------------ looking
@@ -110,6 +110,15 @@ impl Eyes {
 
     pub async fn balance_of(&self, token: Address, account: Address) -> U256 {
         Token::new(token, &self.provider).balanceOf(account).call().await.expect("a balance")
+    }
+
+    /// What the escrow may take of an account.
+    pub async fn allowance(&self, owner: Address) -> U256 {
+        Token::new(self.token, &self.provider)
+            .allowance(owner, self.escrow)
+            .call()
+            .await
+            .expect("an allowance")
     }
 
     /// What the contract says of a preauth, in the API's words; `NONE` where it never heard of it.
@@ -240,12 +249,7 @@ impl Eyes {
 
     /// The transactions that wait to be mined.
     pub async fn waiting(&self) -> Vec<TxHash> {
-        let pool: Value = self.rpc("txpool_content", json!([])).await;
-        let of_senders = pool["pending"].as_object().into_iter().flatten();
-        of_senders
-            .flat_map(|(_, nonces)| nonces.as_object().into_iter().flatten())
-            .filter_map(|(_, transaction)| transaction["hash"].as_str()?.parse().ok())
-            .collect()
+        self.client.waiting(self).await
     }
 
     pub async fn rpc<T: for<'de> Deserialize<'de> + std::fmt::Debug + Send + Sync + Unpin + 'static>(
@@ -264,8 +268,7 @@ impl Eyes {
 
     /// Sends a call as `from`, whose key we need not hold. It waits for a block.
     pub async fn submit(&self, from: Address, to: Address, call: impl SolCall, tip: u128) -> TxHash {
-        self.provider.anvil_impersonate_account(from).await.expect("impersonation");
-        self.provider.anvil_set_balance(from, U256::from(10u128.pow(21))).await.expect("gas money");
+        self.impersonate(from).await;
         let request = TransactionRequest {
             from: Some(from),
             to: Some(to.into()),
@@ -310,7 +313,7 @@ impl Eyes {
 
     /// Drops what waits at this moment.
     pub async fn drop_pool(&self) {
-        self.provider.anvil_drop_all_transactions().await.expect("a node that forgets");
+        self.client.drop_pool(self).await;
     }
 
     /// How many locks there are of so many base units.
@@ -322,16 +325,6 @@ impl Eyes {
         self.logs().await.iter().filter(|seen| of_amount(seen)).count()
     }
 
-    /// Takes an account's gas money away, or gives it back.
-    pub async fn set_gas_money(&self, account: Address, wei: u128) {
-        self.provider.anvil_set_balance(account, U256::from(wei)).await.expect("gas money");
-    }
-
-    /// Many blocks at once.
-    pub async fn mine_many(&self, blocks: u64) {
-        self.provider.anvil_mine(Some(blocks), None).await.expect("blocks");
-    }
-
     /// Pays a sender what could not be pushed to him.
     pub async fn claim(&self, sender: Address, token: Address) {
         self.act(sender, self.escrow, PreauthEscrow::claimCall { sender, token }).await;
@@ -340,8 +333,7 @@ impl Eyes {
     /// A token of six decimals with moods.
     pub async fn deploy_moody_token(&self) -> Address {
         let from = Wallet::new().address;
-        self.provider.anvil_impersonate_account(from).await.expect("impersonation");
-        self.provider.anvil_set_balance(from, U256::from(10u128.pow(21))).await.expect("gas money");
+        self.impersonate(from).await;
         let code =
             MoodyToken::deploy_builder(&self.provider, "Moody".into(), "MOOD".into(), 6).calldata().clone();
         let request = json!([{ "from": from, "data": code, "gas": "0x500000" }]);
@@ -357,44 +349,24 @@ impl Eyes {
         self.act(sender, self.token, Token::approveCall { spender: self.escrow, amount }).await;
     }
 
-    /// Tokens out of nothing.
-    pub async fn give(&self, account: Address, amount: U256) {
-        self.provider.anvil_deal_erc20(account, self.token, amount).await.expect("tokens");
-    }
-
-    /// An allowance out of nothing.
-    pub async fn allow(&self, owner: Address, amount: U256) {
-        self.provider
-            .anvil_set_erc20_allowance(owner, self.escrow, self.token, amount)
-            .await
-            .expect("an allowance");
-    }
-
-    /// Mines a block that nobody's fee suffices for, so that the next ones are expensive.
-    pub async fn spike_base_fee(&self, wei: u128) {
-        self.provider.anvil_set_next_block_base_fee_per_gas(wei).await.expect("a node that spikes");
-        self.mine().await;
-    }
-
     pub async fn mine(&self) {
-        let _: Value = self.rpc("evm_mine", json!([])).await;
+        self.order("evm_mine", json!([])).await;
     }
 
     /// Makes a block every so many seconds; zero stops it.
     pub async fn mine_every(&self, seconds: u64) {
-        let _: Value = self.rpc("evm_setAutomine", json!([false])).await;
-        let _: Value = self.rpc("evm_setIntervalMining", json!([seconds])).await;
+        self.client.mine_every(self, seconds).await;
     }
 
     /// Moves the clock and mines a block, behind the daemon's back.
     pub async fn pass(&self, seconds: u64) {
-        let _: Value = self.rpc("evm_increaseTime", json!([seconds])).await;
+        self.order("evm_increaseTime", json!([seconds])).await;
         self.mine().await;
     }
 
     /// Mines a block that stands exactly at `time`.
     pub async fn mine_at(&self, time: u64) {
-        let _: Value = self.rpc("evm_setNextBlockTimestamp", json!([time])).await;
+        self.order("evm_setNextBlockTimestamp", json!([time])).await;
         self.mine().await;
     }
 
@@ -414,7 +386,12 @@ impl Eyes {
 
     /// The newest `depth` blocks are undone and replaced by empty ones.
     pub async fn reorg(&self, depth: u64) {
-        let _: Value = self.rpc("anvil_reorg", json!([depth, []])).await;
+        self.reorg_with(depth, json!([])).await;
+    }
+
+    /// The same with transactions `instead`, each with the number of its block among the new ones.
+    pub async fn reorg_with(&self, depth: u64, instead: Value) {
+        self.client.reorg(self, depth, instead).await;
     }
 }
 

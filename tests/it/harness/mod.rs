@@ -3,15 +3,18 @@
 pub mod api;
 pub mod chain;
 pub mod cli;
+pub mod client;
 pub mod disk;
 pub mod node;
 pub mod patience;
+pub mod powers;
 pub mod process;
 pub mod proxy;
 pub mod world;
 
 pub use api::{Answer, Api};
 pub use chain::{Eyes, Wallet, units};
+pub use client::Client;
 pub use disk::BadDisk;
 pub use node::Node;
 pub use patience::until;

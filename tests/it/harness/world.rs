@@ -14,7 +14,7 @@ use super::api::Create;
 use super::chain::{Effects, Terms, Token};
 use super::patience::until_blocking;
 use super::process::Process;
-use super::{Answer, Api, BadDisk, Eyes, Node, Proxy, Wallet, cli, units, until};
+use super::{Answer, Api, BadDisk, Client, Eyes, Node, Proxy, Wallet, cli, units, until};
 
 /// What the daemon writes when it is ready.
 #[derive(Debug, Clone, Deserialize)]
@@ -62,12 +62,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The daemon's own anvil, with quick blocks.
+    /// A chain that the daemon starts for itself, with quick blocks.
     pub fn quick() -> Self {
         Self { own_node: false, block_time: "0.2", proxies: 0, replace_after: "30", bad_disk: false }
     }
 
-    /// An anvil that outlives the daemon.
+    /// A chain that outlives the daemon.
     pub fn on_node(block_time: &'static str) -> Self {
         Self { own_node: true, block_time, ..Self::quick() }
     }
@@ -93,7 +93,7 @@ impl Plan {
     }
 }
 
-/// A daemon and its anvil, and the folder they live in. Gone, all of it, when the last story lets go.
+/// A daemon and its chain, and the folder they live in. Gone, all of it, when the last story lets go.
 pub struct House {
     // Dropped in this order: the daemon before its chain, the chain before its folder.
     daemon: Mutex<Process>,
@@ -471,6 +471,9 @@ impl ReadyWallet {
 
 impl House {
     fn build(plan: Plan) -> Self {
+        // Anvil is the only client that the daemon starts for itself.
+        let own_node = plan.own_node || Client::chosen() != Client::Anvil;
+        let plan = Plan { own_node, ..plan };
         let folder = tempfile::Builder::new().prefix("preauthd-it-").tempdir().expect("a folder");
         let node = plan.own_node.then(|| Node::start(folder.path(), plan.block_time));
         let proxies: Vec<_> =

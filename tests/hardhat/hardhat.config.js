@@ -1,0 +1,15 @@
+// The chain that the stories are told on: as like anvil's as Hardhat's node can be, and with mainnet's rules where anvil has
+// none (the gas a transaction may use is capped).
+module.exports = {
+  solidity: "0.8.28",
+  networks: {
+    hardhat: {
+      accounts: { count: 40 },
+      // Quick blocks must not make the chain's clock run ahead of the wall's.
+      allowBlocksWithSameTimestamp: true,
+      blockGasLimit: 30_000_000,
+      loggingEnabled: false,
+      mining: { auto: false, interval: Math.round(Number(process.env.BLOCK_TIME) * 1000) },
+    },
+  },
+};

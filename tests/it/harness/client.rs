@@ -1,0 +1,165 @@
+//! The clients that the stories are told on, and everything in which they differ. `PREAUTHD_TEST_CLIENT=hardhat` chooses
+//! Hardhat's node instead of anvil.
+//!
+//! What both know by the same name (`hardhat_…`, `evm_…`) is asked for where it is needed. What one of them cannot do at
+//! all is a need: a story that has it says so by [`needs!`](crate::needs).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use alloy::primitives::TxHash;
+use serde_json::{Value, json};
+
+use super::Eyes;
+
+const VARIABLE: &str = "PREAUTHD_TEST_CLIENT";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    Anvil,
+    Hardhat,
+}
+
+impl Client {
+    /// The one this run is about.
+    pub fn chosen() -> Self {
+        match std::env::var(VARIABLE).as_deref() {
+            Err(_) | Ok("" | "anvil") => Self::Anvil,
+            Ok("hardhat") => Self::Hardhat,
+            Ok(other) => panic!("{VARIABLE} is {other}: it can be anvil or hardhat"),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Anvil => "anvil",
+            Self::Hardhat => "hardhat",
+        }
+    }
+
+    /// A node on any free port with a block every so many seconds, mining by fees.
+    pub fn command(self, block_time: &str) -> Command {
+        match self {
+            Self::Anvil => {
+                let mut command = Command::new(anvil());
+                command.args(["--port", "0", "--accounts", "40", "--order", "fees"]);
+                command.args(["--block-time", block_time]);
+                command
+            }
+            Self::Hardhat => {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hardhat");
+                let program = "node_modules/hardhat/internal/cli/cli.js";
+                assert!(
+                    folder.join(program).is_file(),
+                    "Hardhat is missing: run `npm ci --prefix tests/hardhat`"
+                );
+                let mut command = Command::new("node");
+                command.current_dir(folder).args([program, "node", "--hostname", "127.0.0.1", "--port", "0"]);
+                command.env("BLOCK_TIME", block_time).env("HARDHAT_DISABLE_TELEMETRY_PROMPT", "true");
+                command
+            }
+        }
+    }
+
+    /// The node's URL, once it has said where it listens.
+    pub fn url(self, said: &str) -> Option<String> {
+        match self {
+            Self::Anvil => {
+                let address = said.lines().find_map(|line| line.strip_prefix("Listening on "))?;
+                Some(format!("http://{}", address.trim()))
+            }
+            Self::Hardhat => {
+                let (_, line) = said.split_once("JSON-RPC server at ")?;
+                Some(line.lines().next()?.trim().trim_end_matches('/').to_owned())
+            }
+        }
+    }
+
+    /// Makes a block every so many seconds; zero stops it.
+    pub async fn mine_every(self, chain: &Eyes, seconds: u64) {
+        let interval = match self {
+            Self::Anvil => seconds,
+            Self::Hardhat => seconds * 1_000,
+        };
+        let _: Value = chain.rpc("evm_setAutomine", json!([false])).await;
+        let _: Value = chain.rpc("evm_setIntervalMining", json!([interval])).await;
+    }
+
+    /// The transactions that wait to be mined.
+    pub async fn waiting(self, chain: &Eyes) -> Vec<TxHash> {
+        let hash = |transaction: &Value| transaction["hash"].as_str()?.parse().ok();
+        match self {
+            Self::Anvil => {
+                let pool: Value = chain.rpc("txpool_content", json!([])).await;
+                let of_senders = pool["pending"].as_object().into_iter().flatten();
+                let transactions =
+                    of_senders.flat_map(|(_, nonces)| nonces.as_object().into_iter().flatten());
+                transactions.filter_map(|(_, transaction)| hash(transaction)).collect()
+            }
+            Self::Hardhat => {
+                let pool: Vec<Value> = chain.rpc("eth_pendingTransactions", json!([])).await;
+                pool.iter().filter_map(hash).collect()
+            }
+        }
+    }
+
+    /// Drops what waits at this moment.
+    pub async fn drop_pool(self, chain: &Eyes) {
+        match self {
+            Self::Anvil => {
+                let _: Value = chain.rpc("anvil_dropAllTransactions", json!([])).await;
+            }
+            Self::Hardhat => {
+                for transaction in self.waiting(chain).await {
+                    let _: bool = chain.rpc("hardhat_dropTransaction", json!([transaction])).await;
+                }
+            }
+        }
+    }
+
+    /// Undoes the newest `depth` blocks; in their place come as many, with transactions `instead`, each with the number of
+    /// its block among them.
+    pub async fn reorg(self, chain: &Eyes, depth: u64, instead: Value) {
+        assert_eq!(self, Self::Anvil, "{} cannot do it: let the story say `needs!(reorg: …)`", self.name());
+        let _: Value = chain.rpc("anvil_reorg", json!([depth, instead])).await;
+    }
+}
+
+/// The anvil that `npm ci` brings, or the one named by `PREAUTHD_ANVIL`.
+fn anvil() -> PathBuf {
+    if let Some(path) = std::env::var_os("PREAUTHD_ANVIL") {
+        return path.into();
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("node_modules/@foundry-rs");
+    std::fs::read_dir(&folder)
+        .unwrap_or_else(|_| panic!("{} is missing: run `npm ci`", folder.display()))
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin/anvil")))
+        .find(|path| path.parent().and_then(Path::parent).is_some_and(is_platform_package) && path.is_file())
+        .expect("an anvil under node_modules/@foundry-rs")
+}
+
+fn is_platform_package(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("anvil-"))
+}
+
+/// Makes a test of a story that needs what not every client can do; it takes the place of `#[tokio::test]`.
+///
+/// The need is the last word of the test's name (`reorg::a_lock_that_is_undone_is_made_again::needs_reorg`), by which a run
+/// on a client that lacks it leaves the story out and counts it as skipped (`.config/nextest.toml`).
+#[macro_export]
+macro_rules! needs {
+    (reorg: $story:ident) => {
+        $crate::needs!(@ needs_reorg $story);
+    };
+    (anvil: $story:ident) => {
+        $crate::needs!(@ needs_anvil $story);
+    };
+    (@ $need:ident $story:ident) => {
+        mod $story {
+            #[tokio::test]
+            async fn $need() {
+                super::$story().await;
+            }
+        }
+    };
+}
