@@ -1,5 +1,14 @@
 // The chain that the stories are told on: as like anvil's as Hardhat's node can be, and with mainnet's rules where anvil has
 // none (the gas a transaction may use is capped).
+const { extendProvider } = require("hardhat/config");
+const { Reorganizable } = require("./reorganizable.js");
+
+extendProvider(async (provider) => {
+  const chain = new Reorganizable(provider);
+  await chain.mineEvery(Number(process.env.BLOCK_TIME) * 1000);
+  return chain;
+});
+
 module.exports = {
   solidity: "0.8.28",
   networks: {
@@ -9,7 +18,7 @@ module.exports = {
       allowBlocksWithSameTimestamp: true,
       blockGasLimit: 30_000_000,
       loggingEnabled: false,
-      mining: { auto: false, interval: Math.round(Number(process.env.BLOCK_TIME) * 1000) },
+      mining: { auto: false, interval: 0 },
     },
   },
 };

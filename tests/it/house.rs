@@ -170,7 +170,7 @@ async fn the_ready_file_is_its_owners_alone() {
     }
 }
 
-#[tokio::test]
+crate::needs!(anvil: a_killed_daemon_takes_its_own_anvil_along);
 async fn a_killed_daemon_takes_its_own_anvil_along() {
     let world = World::start(Plan::quick()).await;
     world.chain.now().await;
@@ -182,7 +182,7 @@ async fn a_killed_daemon_takes_its_own_anvil_along() {
     .await;
 }
 
-#[tokio::test]
+crate::needs!(anvil: a_daemon_that_is_told_to_stop_takes_its_own_anvil_along);
 async fn a_daemon_that_is_told_to_stop_takes_its_own_anvil_along() {
     let world = World::start(Plan::quick()).await;
     assert!(world.stop_daemon().await, "SIGTERM is obeyed");

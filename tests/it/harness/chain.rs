@@ -391,7 +391,7 @@ impl Eyes {
 
     /// The same with transactions `instead`, each with the number of its block among the new ones.
     pub async fn reorg_with(&self, depth: u64, instead: Value) {
-        self.client.reorg(self, depth, instead).await;
+        self.order("anvil_reorg", json!([depth, instead])).await;
     }
 }
 

@@ -116,13 +116,6 @@ impl Client {
             }
         }
     }
-
-    /// Undoes the newest `depth` blocks; in their place come as many, with transactions `instead`, each with the number of
-    /// its block among them.
-    pub async fn reorg(self, chain: &Eyes, depth: u64, instead: Value) {
-        assert_eq!(self, Self::Anvil, "{} cannot do it: let the story say `needs!(reorg: …)`", self.name());
-        let _: Value = chain.rpc("anvil_reorg", json!([depth, instead])).await;
-    }
 }
 
 /// The anvil that `npm ci` brings, or the one named by `PREAUTHD_ANVIL`.
@@ -144,20 +137,14 @@ fn is_platform_package(path: &Path) -> bool {
 
 /// Makes a test of a story that needs what not every client can do; it takes the place of `#[tokio::test]`.
 ///
-/// The need is the last word of the test's name (`reorg::a_lock_that_is_undone_is_made_again::needs_reorg`), by which a run
+/// The need is the last word of the test's name (`house::a_killed_daemon_takes_its_own_anvil_along::needs_anvil`), by which a run
 /// on a client that lacks it leaves the story out and counts it as skipped (`.config/nextest.toml`).
 #[macro_export]
 macro_rules! needs {
-    (reorg: $story:ident) => {
-        $crate::needs!(@ needs_reorg $story);
-    };
     (anvil: $story:ident) => {
-        $crate::needs!(@ needs_anvil $story);
-    };
-    (@ $need:ident $story:ident) => {
         mod $story {
             #[tokio::test]
-            async fn $need() {
+            async fn needs_anvil() {
                 super::$story().await;
             }
         }
