@@ -47,9 +47,34 @@ pub(super) fn by_time(
 #[cfg(test)]
 mod tests {
     use alloy::primitives::{Address, B256};
+    use alloy::rpc::json_rpc::ErrorPayload;
+    use alloy::transports::BoxTransport;
+    use alloy::transports::mock::{Asserter, MockTransport};
+    use serde_json::json;
 
     use super::*;
     use crate::model::{BaseUnits, Terms};
+
+    async fn answer_of(node: &Asserter) -> Option<Result<Bytes, TransportError>> {
+        let chain = Chain::over(vec![BoxTransport::new(MockTransport::new(node.clone()))], 1, 1);
+        chain.call_at_time(TransactionRequest::default(), BlockId::latest(), ChainTime(1_000)).await
+    }
+
+    #[tokio::test]
+    async fn a_node_that_takes_no_time_is_told_from_a_call_that_fails() {
+        let error = |error| serde_json::from_value::<ErrorPayload>(error).unwrap();
+        let node = Asserter::new();
+        node.push_success(&"0x77");
+        assert_eq!(answer_of(&node).await.unwrap().unwrap(), Bytes::from([0x77]));
+        node.push_failure(error(json!({"code": 3, "message": "execution reverted", "data": "0x77"})));
+        assert!(is_revert(&answer_of(&node).await.unwrap().unwrap_err()));
+        node.push_failure(error(
+            json!({"code": -32602, "message": "trailing characters at line 1 column 160"}),
+        ));
+        assert!(answer_of(&node).await.is_none());
+        // Nothing was answered.
+        assert!(answer_of(&node).await.unwrap().is_err());
+    }
 
     #[test]
     fn an_answer_of_the_past_is_brought_up_to_the_time() {

@@ -16,6 +16,7 @@ class Reorganizable extends ProviderWrapper {
     switch (method) {
       case "evm_mine":
         return this.#inTurn(() => this.#mine());
+      // Its own way makes blocks without parents.
       case "hardhat_mine":
         return this.#inTurn(() => this.#mineMany(Number(params[0])));
       case "evm_setIntervalMining":

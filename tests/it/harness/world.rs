@@ -538,8 +538,8 @@ impl Drop for House {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let said = self.with_daemon(|daemon| daemon.said());
-            // Whoever waits asks every few milliseconds whether it is ready.
-            let lines: Vec<&str> = said.lines().filter(|line| !line.contains("/health/ready")).collect();
+            // Whoever waits asks every few milliseconds.
+            let lines: Vec<&str> = said.lines().filter(|line| !line.contains("method=GET")).collect();
             let tail = lines[lines.len().saturating_sub(60)..].join("\n");
             eprintln!("--- the daemon's last words ---\n{tail}\n---");
         }
