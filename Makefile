@@ -9,11 +9,34 @@ ARGS ?=
 NPM_RUN := npm run --silent
 # npm writes this file last; it is older than the lock file when packages are missing or others are wanted.
 NPM_PACKAGES := node_modules/.package-lock.json
+# Hardhat's node is apart: nothing but its tests needs it.
+HARDHAT := tests/hardhat/node_modules/.package-lock.json
+# What `make test` tells on Hardhat's node: of each kind of story one that asks most of a node.
+HARDHAT_STORIES := \
+	a_partial_settlement_pays \
+	a_signature_stands_in_for_the_receivers_registration \
+	a_sender_is_registered_with_his_signature \
+	a_settlement_may_use_the_tip \
+	a_lock_that_fails_on_chain_is_rejected \
+	a_sender_that_the_token_blocks_can_claim \
+	many_expire_in_few_transactions \
+	what_falls_due_while_the_daemon_is_down \
+	of_settlement_cancellation_and_expiry \
+	kill_points_of_settlements \
+	a_send_whose_answer_is_lost_was_sent \
+	a_send_that_fails_as_it_is_mined \
+	a_transaction_that_became_too_cheap_is_replaced \
+	a_reorg_that_undoes_lock_and_settlement \
+	a_database_that_follows_its_chain_equals_it \
+	rows_that_are_gone_are_recovered \
+	two_keys_share_the_work \
+	a_paused_token_fails_its_own_settlement
+
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts check-artifacts lint gas test-rust artifacts clean
+.PHONY: help run test test-contracts check-artifacts lint gas test-hardhat-few test-hardhat test-rust artifacts clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -23,7 +46,7 @@ run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make 
 	cargo run --profile $(PROFILE) --bin preauthd -- dev $(ARGS)
 
 # The tests of the daemon come last: their summary is what one wants to read at the end.
-test: test-contracts check-artifacts gas lint test-rust ## Check everything: contracts, artifacts, gas, style, daemon
+test: test-contracts check-artifacts gas lint test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, daemon
 
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt
@@ -46,13 +69,30 @@ else
 	cargo test
 endif
 
+test-hardhat-few: $(HARDHAT) ## Run a few of the daemon's stories on Hardhat's node
+test-hardhat-few: STORIES = $(HARDHAT_STORIES)
+
+test-hardhat: $(HARDHAT) ## Run all the daemon's stories that can be on Hardhat's node
+test-hardhat: STORIES =
+
+test-hardhat-few test-hardhat:
+ifeq ($(NEXTEST),yes)
+	PREAUTHD_TEST_CLIENT=hardhat cargo nextest run --profile hardhat $(STORIES)
+else
+	PREAUTHD_TEST_CLIENT=hardhat cargo test --test it -- --skip needs_anvil $(STORIES)
+endif
+
 artifacts: $(NPM_PACKAGES) ## Compile the contracts anew into contracts/artifacts
 	$(NPM_RUN) artifacts
 
 clean: ## Remove everything that was built, installed or kept by dev
 	cargo clean
-	rm -rf node_modules contracts/out contracts/cache .dev
+	rm -rf node_modules tests/hardhat/node_modules contracts/out contracts/cache .dev
 
 $(NPM_PACKAGES): package.json package-lock.json
 	npm ci --loglevel=error
+	@touch $@
+
+$(HARDHAT): tests/hardhat/package.json tests/hardhat/package-lock.json
+	cd tests/hardhat && npm ci --loglevel=error
 	@touch $@

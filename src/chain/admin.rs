@@ -8,7 +8,6 @@ use alloy::eips::Encodable2718;
 use alloy::network::{TransactionBuilder, TxSignerSync};
 use alloy::primitives::{Address, B256, Bytes, TxKind, U256, Uint};
 use alloy::providers::Provider;
-use alloy::rpc::client::BatchRequest;
 use alloy::rpc::types::TransactionRequest;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolConstructor};
@@ -148,8 +147,7 @@ impl Chain {
             Ok::<_, ChainError>((*signer, count))
         });
         nonces.extend(try_join_all(counts).await?);
-        let mut batch = BatchRequest::new(self.provider.client());
-        let mut sent = Vec::with_capacity(steps.len());
+        let mut hashes = Vec::with_capacity(steps.len());
         for (signer, step) in steps {
             let nonce = nonces
                 .iter_mut()
@@ -157,15 +155,9 @@ impl Chain {
                 .map(|(_, next)| std::mem::replace(next, *next + 1))
                 .unwrap_or_default();
             let signed = self.sign_step(signer, nonce, gas, fees, step)?;
-            let waiter = batch.add_call::<_, B256>("eth_sendRawTransaction", &(signed.raw,))?;
-            sent.push((signed.hash, waiter));
-        }
-        // One request, so that the node takes them in this order.
-        batch.send().await?;
-        let mut hashes = Vec::with_capacity(sent.len());
-        for (hash, waiter) in sent {
-            waiter.await?;
-            hashes.push(hash);
+            // One after the other: a node need not do in order what comes in one request.
+            self.broadcast(&signed).await?;
+            hashes.push(signed.hash);
         }
         Ok(hashes)
     }

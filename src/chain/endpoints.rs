@@ -162,7 +162,6 @@ impl Service<RequestPacket> for Endpoints {
     fn call(&mut self, request: RequestPacket) -> Self::Future {
         let endpoints = self.clone();
         Box::pin(async move {
-            // Several in one request are `dev`'s, for its one anvil.
             match request.as_single() {
                 Some(single) if single.method() == "eth_sendRawTransaction" => {
                     endpoints.broadcast(request).await

@@ -81,21 +81,38 @@ impl Chain {
 /// Whether a node's error only says that it has the transaction already.
 pub(super) fn is_known(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["already known", "already imported", "known transaction"].iter().any(|text| message.contains(text))
+    ["already known", "already imported", "known transaction", "alreadyknown"]
+        .iter()
+        .any(|text| message.contains(text))
 }
 
-/// Clients word the same answers differently.
+const UNDERPRICED: [&str; 7] = [
+    "underpriced",
+    "less than block base fee",
+    "fee too low",
+    "fee cap",
+    "too low for the next block",
+    "feetoolow",
+    "replacementnotallowed",
+];
+
+/// Clients word the same answers differently: geth and its like, anvil, Hardhat's node, Nethermind.
 fn advice(message: Option<&str>, error: &dyn std::fmt::Display) -> SendAdvice {
     let Some(message) = message else { return SendAdvice::Unknown(error.to_string()) };
     let message = message.to_ascii_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
     if is_known(&message) {
         SendAdvice::Accepted
-    } else if says(&["nonce too low", "nonce is too low"]) {
+    } else if says(&["nonce too low", "nonce is too low", "oldnonce"]) {
         SendAdvice::NonceUsed
-    } else if says(&["underpriced", "less than block base fee", "fee too low", "fee cap"]) {
+    } else if says(&UNDERPRICED) {
         SendAdvice::Underpriced
-    } else if says(&["insufficient funds", "insufficient balance", "doesn't have enough funds"]) {
+    } else if says(&[
+        "insufficient funds",
+        "insufficient balance",
+        "insufficientfunds",
+        "doesn't have enough funds",
+    ]) {
         SendAdvice::InsufficientFunds
     } else {
         SendAdvice::Unknown(message)
@@ -116,6 +133,24 @@ mod tests {
             ("max fee per gas less than block base fee: address", SendAdvice::Underpriced),
             ("insufficient funds for gas * price + value", SendAdvice::InsufficientFunds),
             ("internal error", SendAdvice::Unknown("internal error".into())),
+            ("Known transaction: 0x04c13e826bc06dcad1e29cfecaaaa0c0", SendAdvice::Accepted),
+            ("Transaction nonce too low. Expected nonce to be at least 1 but got 0.", SendAdvice::NonceUsed),
+            (
+                "Replacement transaction underpriced. A gasPrice/maxFeePerGas of at least 5500000000 is necessary",
+                SendAdvice::Underpriced,
+            ),
+            (
+                "Transaction maxFeePerGas (1) is too low for the next block, which has a baseFeePerGas of 875000000",
+                SendAdvice::Underpriced,
+            ),
+            (
+                "Sender doesn't have enough funds to send tx. The max upfront cost is: 1",
+                SendAdvice::InsufficientFunds,
+            ),
+            ("AlreadyKnown", SendAdvice::Accepted),
+            ("OldNonce, Current nonce: 5, nonce of rejected tx: 4", SendAdvice::NonceUsed),
+            ("FeeTooLow, MaxFeePerGas too low", SendAdvice::Underpriced),
+            ("InsufficientFunds, Account balance: 0", SendAdvice::InsufficientFunds),
         ];
         for (message, expected) in cases {
             assert_eq!(advice(Some(message), &message), expected, "{message}");

@@ -3,9 +3,12 @@
 const { extendProvider } = require("hardhat/config");
 const { Reorganizable } = require("./reorganizable.js");
 
+const blockTime = process.env.BLOCK_TIME;
+const atOnce = blockTime === "at once";
+
 extendProvider(async (provider) => {
   const chain = new Reorganizable(provider);
-  await chain.mineEvery(Number(process.env.BLOCK_TIME) * 1000);
+  chain.mineEvery(atOnce ? 0 : Number(blockTime) * 1000);
   return chain;
 });
 
@@ -18,7 +21,7 @@ module.exports = {
       allowBlocksWithSameTimestamp: true,
       blockGasLimit: 30_000_000,
       loggingEnabled: false,
-      mining: { auto: false, interval: 0 },
+      mining: { auto: atOnce, interval: 0 },
     },
   },
 };

@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod at_once;
 mod backlog;
 mod backup;
 mod bad_input;

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::Eyes;
 
 const VARIABLE: &str = "PREAUTHD_TEST_CLIENT";
+/// In place of the time between blocks: a block for each transaction as it comes, and none otherwise.
+pub const AT_ONCE: &str = "at once";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
@@ -37,13 +39,15 @@ impl Client {
         }
     }
 
-    /// A node on any free port with a block every so many seconds, mining by fees.
+    /// A node on any free port with a block every so many seconds, or [`AT_ONCE`]; mining by fees.
     pub fn command(self, block_time: &str) -> Command {
         match self {
             Self::Anvil => {
                 let mut command = Command::new(anvil());
                 command.args(["--port", "0", "--accounts", "40", "--order", "fees"]);
-                command.args(["--block-time", block_time]);
+                if block_time != AT_ONCE {
+                    command.args(["--block-time", block_time]);
+                }
                 command
             }
             Self::Hardhat => {

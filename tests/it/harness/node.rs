@@ -12,7 +12,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// `block_time` in seconds.
+    /// `block_time` in seconds, or [`AT_ONCE`](super::client::AT_ONCE).
     pub fn start(folder: &Path, block_time: &str) -> Self {
         let client = Client::chosen();
         let process = Process::start(&mut client.command(block_time), folder, client.name());

@@ -1,4 +1,4 @@
-//! A sick node: stands between the daemon and anvil, understands what is asked, and does to it what a story wants.
+//! A sick node: stands between the daemon and its node, understands what is asked, and does to it what a story wants.
 //!
 //! It lives on a thread of its own, so that a story that waits for a process does not hold it up.
 
@@ -305,8 +305,7 @@ fn number(hex: &Value) -> Option<u64> {
 
 async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let Ok(request) = serde_json::from_slice::<Value>(&body) else { return broken() };
-    // Only `dev` sends several at once, when it sets its stage.
-    let Some(rule) = request.is_object().then(|| shared.caught(&request)).flatten() else {
+    let Some(rule) = shared.caught(&request) else {
         return said(shared.deliver(&request).await);
     };
     let reply = |field: &str, value: Value| json!({ "jsonrpc": "2.0", "id": request["id"], field: value });
