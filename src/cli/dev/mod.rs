@@ -1,7 +1,7 @@
 //! `preauthd dev`: a whole system on a chain for development, to try out and to test against.
 //!
-//! Everything in it is real but the chain: the same daemon as `serve` runs, on an anvil of its own or on one that is
-//! there already.
+//! Everything in it is real but the chain: the same daemon as `serve` runs, on an anvil of its own or on a node for
+//! development that is there already.
 
 mod anvil;
 mod cast;
@@ -42,7 +42,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// Starts an anvil of its own and begins afresh, chain and database both: the escrow, a demo token, funded and registered
 /// wallets, a tenant with API keys, the API. Prints a curl for each endpoint. With --rpc-url it uses the anvil or Hardhat
-/// node there, and goes on where the data folder knows an escrow that is still on that chain: so a restart after a crash can be tried.
+/// node there, and goes on where the data folder knows an escrow that is still on that chain: so a restart after a crash
+/// can be tried.
 ///
 /// The keys are those of anvil's well-known mnemonic. Never send anything of value to them.
 #[derive(Args)]
