@@ -43,6 +43,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub lane: LaneSettings,
+    /// What payers see before `/pay/…`; `None`: `http://` and where the API listens.
+    pub public_url: Option<String>,
+    /// A node that a payer's wallet is told where it does not know the chain.
+    pub wallet_rpc_url: Option<String>,
     pub request_timeout: Duration,
     /// How often a running daemon compares its database with the chain; `None`: never.
     pub reconcile_every: Option<Duration>,

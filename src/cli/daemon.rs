@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
-use crate::http::{DevPowers, HttpState, router};
+use crate::http::{DevPowers, HttpState, PaySettings, router};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
@@ -51,6 +51,10 @@ pub struct DaemonConfig {
     pub request_timeout: Duration,
     /// How often database and chain are compared; `None`: never.
     pub reconcile_every: Option<Duration>,
+    /// What payers see before `/pay/…`; `None`: `http://` and where the API listens.
+    pub public_url: Option<String>,
+    /// A node that a payer's wallet is told where it does not know the chain.
+    pub wallet_rpc_url: Option<String>,
     /// Only in `dev`: the admin key, so that receivers are allowed on chain at once, and the clock can be moved.
     pub dev_admin: Option<PrivateKeySigner>,
 }
@@ -149,6 +153,11 @@ impl Daemon {
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
             Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
+        let listener = tokio::net::TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("listening on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
         let state = HttpState {
             preauths,
             store: store.clone(),
@@ -157,12 +166,9 @@ impl Daemon {
             chain_id: config.chain_id,
             escrow: config.escrow,
             metrics,
+            pay: PaySettings::new(&public_url, config.wallet_rpc_url.as_deref()),
             dev,
         };
-        let listener = tokio::net::TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("listening on {}", config.listen))?;
-        let address = listener.local_addr()?;
         let close_door = CancellationToken::new();
         let serving =
             axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());

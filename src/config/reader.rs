@@ -22,9 +22,11 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "data_dir",
     "listen",
+    "public_url",
+    "wallet_rpc_url",
     "rpc_url",
     "rpc_agreement",
     "chain_id",
@@ -73,6 +75,14 @@ impl Reader {
                     text.parse().ok()
                 })
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url: self.text(
+                "public_url",
+                "an http:// or https:// URL without query and fragment, such as \"https://pay.example\"",
+                |text| is_base(text).then(|| text.to_owned()),
+            ),
+            wallet_rpc_url: self.text("wallet_rpc_url", "the http:// or https:// URL of a node", |text| {
+                is_http(text).then(|| text.to_owned())
+            }),
             request_timeout: self
                 .whole("request_timeout_s", 1..=600)
                 .map_or(Duration::from_secs(30), Duration::from_secs),
@@ -269,6 +279,12 @@ impl Reader {
 
 fn is_http(text: &str) -> bool {
     text.parse().is_ok_and(|url: reqwest::Url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// Whether paths can be put behind a text.
+fn is_base(text: &str) -> bool {
+    is_http(text)
+        && text.parse().is_ok_and(|url: reqwest::Url| url.query().is_none() && url.fragment().is_none())
 }
 
 /// Whether a text can name a variable, and is not a key that was written where its variable's name belongs.

@@ -1,5 +1,6 @@
 //! `POST /onchain-preauth`.
 
+use alloy::primitives::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -75,6 +76,19 @@ pub struct Consent {
     pub signature: String,
 }
 
+impl Consent {
+    /// Checks the shape of every field.
+    pub(super) fn read(&self, shape: &mut Shape) -> Option<Bytes> {
+        let kind = match self.kind.as_str() {
+            EIP712 => Ok(()),
+            _ => Err("must be \"eip712\", the only kind there is"),
+        };
+        let kind = shape.read("consent.type", kind);
+        let signature = shape.read("consent.signature", shape::signature(&self.signature));
+        kind.and(signature)
+    }
+}
+
 impl CreateRequest {
     /// Checks the shape of every field.
     ///
@@ -87,33 +101,23 @@ impl CreateRequest {
         let receiver = shape.read("receiver", Account::parse(&self.receiver));
         let token = shape.read("contractAddress", Account::parse(&self.contract_address));
         let amount = shape.read("amount", shape::amount(&self.amount));
-        let consent = self.consent.as_ref().map(|Object(consent)| consent);
-        let kind = consent.map(|consent| match consent.kind.as_str() {
-            EIP712 => Ok(()),
-            _ => Err("must be \"eip712\", the only kind there is"),
-        });
-        let kind = shape.read_optional("consent.type", kind);
-        let signature = consent.map(|consent| shape::signature(&consent.signature));
-        let signature = shape.read_optional("consent.signature", signature);
-        match (invoice, sender, receiver, token, amount, kind, signature) {
-            (
-                Some(invoice),
-                Some(sender),
-                Some(receiver),
-                Some(token),
-                Some(amount),
-                Some(_),
-                Some(signature),
-            ) => Ok(NewAuthorization {
-                invoice,
-                sender,
-                receiver,
-                token,
-                amount,
-                expires_at: shape::requested_time(self.expires_at.as_deref()),
-                settle_at: shape::requested_time(self.settle_at.as_deref()),
-                signature,
-            }),
+        let signature = match &self.consent {
+            Some(Object(consent)) => consent.read(&mut shape).map(Some),
+            None => Some(None),
+        };
+        match (invoice, sender, receiver, token, amount, signature) {
+            (Some(invoice), Some(sender), Some(receiver), Some(token), Some(amount), Some(signature)) => {
+                Ok(NewAuthorization {
+                    invoice,
+                    sender,
+                    receiver,
+                    token,
+                    amount,
+                    expires_at: shape::requested_time(self.expires_at.as_deref()),
+                    settle_at: shape::requested_time(self.settle_at.as_deref()),
+                    signature,
+                })
+            }
             _ => Err(shape.refused()),
         }
     }

@@ -21,6 +21,7 @@ mod list;
 mod metrics;
 mod openapi;
 mod patience;
+mod pay;
 mod problems;
 mod refusals;
 mod settle;
@@ -49,6 +50,7 @@ use crate::store::Store;
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};
+pub use pay::PaySettings;
 
 /// What the endpoints need. Clones share everything.
 #[derive(Clone)]
@@ -63,6 +65,7 @@ pub struct HttpState {
     pub escrow: Address,
     /// `None`: `/metrics` is off.
     pub metrics: Option<PrometheusHandle>,
+    pub pay: PaySettings,
     /// Only in `dev`.
     pub dev: Option<DevPowers>,
 }
@@ -75,6 +78,8 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(settle::settle, withdraw::withdraw))
         .routes(routes!(cancel::cancel))
         .routes(routes!(terms::offer_terms))
+        .routes(routes!(pay::make::make))
+        .routes(routes!(pay::show::show, pay::withdraw::withdraw))
         .routes(routes!(wallets::register::register, wallets::list::list))
         .routes(routes!(wallets::remove::remove))
         .routes(routes!(tokens::list))
@@ -92,6 +97,7 @@ pub fn router(state: HttpState) -> Router {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         "{}".to_owned()
     });
+    let router = router.merge(pay::payer_routes());
     let router = router.layer(Extension(openapi::Document(Arc::from(document)))).with_state(state);
     edge::surround(router)
 }

@@ -41,6 +41,7 @@ nothing about the outcome: look with GET before you repeat.";
     components(schemas(ErrorEnvelope, ErrorItem)),
     tags(
         (name = "Preauthorizations", description = "Lock, settle, release"),
+        (name = "Pay links", description = "A page on which a payer locks by himself"),
         (name = "Wallets", description = "Who may pay and be paid"),
         (name = "Tokens", description = "What may be locked"),
         (name = "Operation", description = "For those who run the daemon"),
@@ -108,6 +109,9 @@ mod tests {
             "delete /onchain-preauth/{invoiceId}/settle",
             "post /onchain-preauth/{invoiceId}/cancel",
             "post /preauth-terms",
+            "post /pay-links",
+            "get /pay-links/{invoiceId}",
+            "delete /pay-links/{invoiceId}",
             "post /wallets",
             "get /wallets",
             "delete /wallets/{address}",

@@ -104,6 +104,13 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
             (Verb::Create, refusals)
         }
         "offerTerms" => (Verb::Create, refusals_before_a_row()),
+        "makePayLink" => {
+            let mut refusals = refusals_before_anybody_pays();
+            refusals.extend([Refusal::InvalidLinkExpiry("it is past"), Refusal::PayLinkExists]);
+            (Verb::Create, refusals)
+        }
+        "getPayLink" => (Verb::Create, vec![Refusal::PayLinkNotFound]),
+        "withdrawPayLink" => (Verb::Create, vec![Refusal::PayLinkNotFound, Refusal::PayLinkUsed]),
         "getPreauthorization" => (Verb::Settle, vec![Refusal::NotFound]),
         "settlePreauthorization" => (
             Verb::Settle,
@@ -143,6 +150,24 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
 }
 
 fn refusals_before_a_row() -> Vec<Refusal> {
+    let mut refusals = refusals_before_anybody_pays();
+    refusals.extend([
+        Refusal::ConsentWithoutExpiry,
+        Refusal::InvalidConsent,
+        Refusal::ConsentRequired,
+        Refusal::WalletNotRegistered(WalletRole::Sender),
+        Refusal::ReceiverNotActive,
+        Refusal::ContractNotAvailable("the escrow is paused".into()),
+        Refusal::InsufficientAllowance,
+        Refusal::InsufficientBalance,
+        Refusal::TokenRefused("the token reverted".into()),
+        Refusal::PreapprovalUnknown,
+        Refusal::NotReady("observer: the node did not answer".into()),
+    ]);
+    refusals
+}
+
+fn refusals_before_anybody_pays() -> Vec<Refusal> {
     vec![
         Refusal::AmountNotPositive,
         Refusal::SameWallet,
@@ -152,17 +177,7 @@ fn refusals_before_a_row() -> Vec<Refusal> {
         Refusal::AmountTooLarge,
         Refusal::InvalidSettleAt("it is not before the expiry"),
         Refusal::Rule(RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" }),
-        Refusal::ConsentWithoutExpiry,
-        Refusal::InvalidConsent,
-        Refusal::ConsentRequired,
-        Refusal::WalletNotRegistered(WalletRole::Sender),
-        Refusal::ReceiverNotActive,
+        Refusal::WalletNotRegistered(WalletRole::Receiver),
         Refusal::InvoiceExists,
-        Refusal::ContractNotAvailable("the escrow is paused".into()),
-        Refusal::InsufficientAllowance,
-        Refusal::InsufficientBalance,
-        Refusal::TokenRefused("the token reverted".into()),
-        Refusal::PreapprovalUnknown,
-        Refusal::NotReady("observer: the node did not answer".into()),
     ]
 }

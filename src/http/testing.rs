@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::api_key;
-use super::{DevPowers, HttpState, router};
+use super::{DevPowers, HttpState, PaySettings, router};
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
@@ -70,6 +70,7 @@ impl House {
             chain_id: CHAIN_ID,
             escrow: ESCROW,
             metrics: None,
+            pay: PaySettings::new("https://pay.example", None),
             dev: None,
         };
         let tenant = new_tenant("shop");

@@ -9,6 +9,7 @@ mod call_failure;
 mod history;
 mod ids;
 mod operation;
+mod pay_link;
 mod preauth;
 mod reconcile;
 mod repair;
@@ -26,6 +27,7 @@ pub use call_failure::{CallFailure, Disposition};
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use operation::{Operation, OperationKind, OperationState};
+pub use pay_link::{PayLink, PayLinkState, PayToken, PayTokenHash};
 pub use preauth::{ForbiddenTransition, Preauth, PreauthEvent, PreauthStatus, Schedule, Settlement};
 pub use reconcile::{
     Balance, Difference, Drift, Findings, Reconciliation, Record, UnknownHold, Unreadable, Verdict,

@@ -15,6 +15,7 @@ pub mod histories;
 pub mod instance;
 pub mod operations;
 pub mod outcomes;
+pub mod pay_links;
 pub mod preauths;
 mod reader;
 pub mod recovery;

@@ -121,7 +121,7 @@ impl Dev {
         let saved = self.saved(&chain).await?;
 
         say("  starting the daemon");
-        let daemon = Daemon::start(self.daemon_config(listen, rpc, &saved)?).await?;
+        let daemon = Daemon::start(self.daemon_config(listen, rpc, &rpc_url, &saved)?).await?;
         let url = format!("http://{}", daemon.address);
         let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir: self.data_dir.clone(), saved };
         if let Some(file) = &self.ready_file {
@@ -168,6 +168,7 @@ impl Dev {
         &self,
         listen: SocketAddr,
         rpc: RpcEndpoints,
+        rpc_url: &str,
         saved: &Saved,
     ) -> anyhow::Result<DaemonConfig> {
         Ok(DaemonConfig {
@@ -185,6 +186,8 @@ impl Dev {
             },
             request_timeout: REQUEST_TIMEOUT,
             reconcile_every: Some(DEFAULT_RECONCILE_EVERY),
+            public_url: None,
+            wallet_rpc_url: Some(rpc_url.to_owned()),
             dev_admin: Some(cast::admin()?),
         })
     }
