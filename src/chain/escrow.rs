@@ -72,10 +72,10 @@ fn uint96(units: BaseUnits) -> Uint<96, 2> {
     Uint::saturating_from(units.get())
 }
 
-/// Input of the transaction by which a payer allows `escrow` to take `hold` of a token.
+/// Input of the transaction by which a payer allows `spender` to take an amount of a token, in base units.
 #[must_use]
-pub fn approve_input(escrow: Address, hold: BaseUnits) -> Bytes {
-    Erc20::approveCall { spender: escrow, amount: U256::from(hold.get()) }.abi_encode().into()
+pub fn approve_input(spender: Address, amount: U256) -> Bytes {
+    Erc20::approveCall { spender, amount }.abi_encode().into()
 }
 
 /// What a log of the escrow says about a preauth.

@@ -9,6 +9,7 @@ mod audit;
 mod bindings;
 mod clock;
 mod code;
+mod consents;
 mod dev;
 mod endpoint;
 mod endpoints;

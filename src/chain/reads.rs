@@ -272,15 +272,15 @@ impl Chain {
         to: Address,
         call: C,
     ) -> Result<Option<C::Return>, ChainError> {
-        match self.call_bytes(to, call.abi_encode().into()).await? {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        match self.call(request).await? {
             Some(answer) => Ok(C::abi_decode_returns(&answer).ok()),
             None => Ok(None),
         }
     }
 
     /// Calls without sending; `None` when the callee reverts.
-    async fn call_bytes(&self, to: Address, input: Bytes) -> Result<Option<Bytes>, ChainError> {
-        let request = TransactionRequest::default().with_to(to).with_input(input);
+    pub(super) async fn call(&self, request: TransactionRequest) -> Result<Option<Bytes>, ChainError> {
         match self.provider.call(request).block(BlockId::latest()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if is_revert(&error) => Ok(None),

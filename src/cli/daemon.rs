@@ -147,6 +147,7 @@ impl Daemon {
 
         let settings = PreauthSettings {
             escrow: config.escrow,
+            permit2: None,
             operators: config.operators.iter().map(PrivateKeySigner::address).collect(),
             request_timeout: config.request_timeout,
         };

@@ -119,7 +119,8 @@ async fn add(around: &Surroundings, wish: Add) -> anyhow::Result<()> {
              Name an account with a balance by --payer, or, if you know the token, admit it with --untried"
         ),
     }
-    let token = model::Token { contract: wish.token, symbol, decimals, active: true };
+    let signing = Some(chain.probe_signing(wish.token.address()).await?);
+    let token = model::Token { contract: wish.token, symbol, decimals, active: true, signing };
     let store = around.store().await?;
     let (known, saved) = (token.contract.address(), token.clone());
     let previous = change(&store, move |tx| {

@@ -7,6 +7,7 @@
 pub mod api_key;
 mod caller;
 mod cancel;
+mod consent;
 mod create;
 mod cursor;
 mod dev;

@@ -12,8 +12,8 @@ use super::refusals::{Verb, refused};
 use super::shape::Shape;
 use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
-use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
-use crate::preauth::{Refusal, RegistrationRefusal};
+use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal};
 
 /// Adds to each operation the errors it can end with.
 pub(super) fn add_errors(api: &mut utoipa::openapi::OpenApi) {
@@ -105,7 +105,7 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
         }
         "offerTerms" => (Verb::Create, refusals_before_a_row()),
         "makePayLink" => {
-            let mut refusals = refusals_before_anybody_pays();
+            let mut refusals = refusals_of_anybody();
             refusals.extend([Refusal::InvalidLinkExpiry("it is past"), Refusal::PayLinkExists]);
             (Verb::Create, refusals)
         }
@@ -150,24 +150,13 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
 }
 
 fn refusals_before_a_row() -> Vec<Refusal> {
-    let mut refusals = refusals_before_anybody_pays();
-    refusals.extend([
-        Refusal::ConsentWithoutExpiry,
-        Refusal::InvalidConsent,
-        Refusal::ConsentRequired,
-        Refusal::WalletNotRegistered(WalletRole::Sender),
-        Refusal::ReceiverNotActive,
-        Refusal::ContractNotAvailable("the escrow is paused".into()),
-        Refusal::InsufficientAllowance,
-        Refusal::InsufficientBalance,
-        Refusal::TokenRefused("the token reverted".into()),
-        Refusal::PreapprovalUnknown,
-        Refusal::NotReady("observer: the node did not answer".into()),
-    ]);
+    let mut refusals = refusals_of_anybody();
+    refusals.extend(refusals_of_a_payer());
     refusals
 }
 
-fn refusals_before_anybody_pays() -> Vec<Refusal> {
+/// Whoever pays.
+fn refusals_of_anybody() -> Vec<Refusal> {
     vec![
         Refusal::AmountNotPositive,
         Refusal::SameWallet,
@@ -179,5 +168,27 @@ fn refusals_before_anybody_pays() -> Vec<Refusal> {
         Refusal::Rule(RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" }),
         Refusal::WalletNotRegistered(WalletRole::Receiver),
         Refusal::InvoiceExists,
+    ]
+}
+
+fn refusals_of_a_payer() -> Vec<Refusal> {
+    vec![
+        Refusal::ConsentWithoutExpiry,
+        Refusal::ConsentRequired(Demand::Tenant),
+        Refusal::ConsentNotSupported(ConsentKind::Erc3009),
+        Refusal::ConsentNotByContract(ConsentKind::Erc3009),
+        Refusal::WalletNotRegistered(WalletRole::Sender),
+        Refusal::ReceiverNotActive,
+        Refusal::ConsentRequired(Demand::Sender),
+        Refusal::InvalidConsent(ConsentFlaw::NotSigned),
+        Refusal::InvalidConsent(ConsentFlaw::Permit),
+        Refusal::InvalidConsent(ConsentFlaw::Used),
+        Refusal::InvalidConsent(ConsentFlaw::Refused("the token says: no".into())),
+        Refusal::ContractNotAvailable("the escrow is paused".into()),
+        Refusal::InsufficientAllowance,
+        Refusal::InsufficientBalance,
+        Refusal::TokenRefused("the token reverted".into()),
+        Refusal::PreapprovalUnknown,
+        Refusal::NotReady("observer: the node did not answer".into()),
     ]
 }

@@ -129,6 +129,7 @@ mod tests {
             symbol: "USDX".into(),
             decimals: 6,
             active: true,
+            signing: None,
         }
     }
 

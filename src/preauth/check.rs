@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use alloy::primitives::Address;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Refusal;
+use super::refusal::{ConsentFlaw, Demand, Refusal};
 use crate::chain::{Chain, ChainError, DryRun, EscrowCall};
 use crate::lane::transaction_gas;
 use crate::model::CallFailure;
@@ -131,8 +131,8 @@ fn refusal(failure: CallFailure) -> Refusal {
         }
         CallFailure::NotOperator | CallFailure::Paused => Refusal::ContractNotAvailable(failure.to_string()),
         CallFailure::ReceiverNotRegistered => Refusal::ReceiverNotActive,
-        CallFailure::ConsentRequired => Refusal::ConsentRequired,
-        CallFailure::InvalidConsent => Refusal::InvalidConsent,
+        CallFailure::ConsentRequired => Refusal::ConsentRequired(Demand::Sender),
+        CallFailure::InvalidConsent => Refusal::InvalidConsent(ConsentFlaw::NotSigned),
         CallFailure::InsufficientAllowance => Refusal::InsufficientAllowance,
         CallFailure::InsufficientBalance => Refusal::InsufficientBalance,
         CallFailure::Other(reason) => Refusal::TokenRefused(reason),

@@ -3,18 +3,17 @@
 //! A link stores terms and nothing else. Paying one is a creation like any other, in the tenant's name and through the
 //! same verb; what differs is who names the sender (see [`super::payer`]).
 
-use alloy::primitives::Bytes;
 use futures::FutureExt;
 
 use super::payer::Payer;
-use super::terms::{Asked, Price};
+use super::terms::{Asked, Price, Purpose};
 use super::{
     DEFAULT_LINK_SECONDS, Ending, Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, OFFER_SECONDS,
     OfferedTerms, Preauths, Refusal, RequestedTime, Snapshot, Stop, Wait,
 };
 use crate::model::{
-    Account, BaseUnits, ChainTime, InvoiceId, PayLink, PayLinkState, PayToken, PayTokenHash, Tenant, Token,
-    TokenAmount, hold_with_tip,
+    Account, BaseUnits, ChainTime, Consent, InvoiceId, PayLink, PayLinkState, PayToken, PayTokenHash, Tenant,
+    Token, TokenAmount, hold_with_tip,
 };
 use crate::store::{pay_links, tenants, tokens};
 
@@ -70,7 +69,7 @@ pub struct Signed {
     pub sender: Account,
     /// As the terms had it.
     pub expires_at: RequestedTime,
-    pub signature: Bytes,
+    pub consent: Consent,
 }
 
 impl Preauths {
@@ -94,12 +93,12 @@ impl Preauths {
             token: &wish.token,
             amount: wish.amount,
             expires_at: wish.expires_at,
-            is_signed: false,
             settle_at: wish.settle_at,
+            consent: None,
         };
         // Nobody is named yet who would have to be registered: whoever comes with the link has to sign.
         let token = PayToken::from_random(rand::random());
-        let price = self.price(tenant, &asked, Payer::OfLink(token.hash())).await?;
+        let price = self.price(tenant, &asked, Payer::OfLink(token.hash()), Purpose::Offer).await?;
         let link = PayLink {
             tenant: tenant.id,
             lapses: lapse(&wish, &price)?,
@@ -239,7 +238,7 @@ impl Preauths {
     async fn try_pay(&self, opened: &OpenedPayLink, signed: Signed, wait: Wait) -> Result<Ending, Stop> {
         opened.may_be_paid_by(&signed.sender)?;
         opened.was_offered(signed.expires_at)?;
-        let creation = opened.creation(signed.sender, signed.expires_at, Some(signed.signature));
+        let creation = opened.creation(signed.sender, signed.expires_at, Some(signed.consent));
         self.lock(&opened.tenant, creation, opened.payer(), wait).await
     }
 }
@@ -284,7 +283,7 @@ impl OpenedPayLink {
         &self,
         sender: Account,
         expires_at: RequestedTime,
-        signature: Option<Bytes>,
+        consent: Option<Consent>,
     ) -> NewAuthorization {
         let PayLink { invoice, receiver, token, amount, settle_at, .. } = self.link.clone();
         NewAuthorization {
@@ -295,7 +294,7 @@ impl OpenedPayLink {
             amount,
             expires_at,
             settle_at: settle_at.map_or(RequestedTime::Absent, RequestedTime::At),
-            signature,
+            consent,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use alloy::primitives::Address;
 
-use super::{Refusal, Stop};
-use crate::model::{ChainTime, PayLinkState, PayTokenHash, TenantId, WalletRole};
+use super::{Demand, Refusal, Stop};
+use crate::model::{ChainTime, Consent, PayLinkState, PayTokenHash, TenantId, WalletRole};
 use crate::store::{Connection, pay_links, wallets};
 
 /// How the sender of a creation came to be its sender.
@@ -36,10 +36,10 @@ impl Payer {
         }
     }
 
-    /// Refuses consent bytes that are empty, which means by the allowance, where that does not count.
-    pub(super) fn has_consented(self, consent: &[u8]) -> Result<(), Refusal> {
+    /// Refuses a creation without a signed consent, which means by the allowance, where that does not count.
+    pub(super) fn has_consented(self, consent: Option<&Consent>) -> Result<(), Refusal> {
         match self {
-            Self::OfLink(_) if consent.is_empty() => Err(Refusal::ConsentRequired),
+            Self::OfLink(_) if consent.is_none() => Err(Refusal::ConsentRequired(Demand::PayLink)),
             Self::OfLink(_) | Self::Named => Ok(()),
         }
     }

@@ -1,16 +1,17 @@
 //! From a creation to its terms: the checks that need no chain, in the order that is fixed, and the offer of terms a
 //! payer can sign.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, U256};
 
 use super::payer::Payer;
 use super::{
-    Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal, RequestedTime, Stop,
+    ConsentOffer, Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal,
+    RequestedTime, Stop,
 };
 use crate::chain::approve_input;
 use crate::model::{
-    Account, AmountError, BaseUnits, ChainTime, Creation, InvoiceId, Rules, Schedule, Tenant, TenantId,
-    Terms, Token, TokenAmount, WalletRole, consent_bytes, derive_preauth_id, hold_with_tip,
+    Account, AmountError, BaseUnits, ChainTime, Consent, Creation, InvoiceId, Rules, Schedule, Tenant,
+    TenantId, Terms, Token, TokenAmount, WalletRole, derive_preauth_id, hold_with_tip,
 };
 use crate::store::{Connection, preauths, tokens, wallets};
 
@@ -25,6 +26,16 @@ pub struct OfferedTerms {
     pub typed_data: serde_json::Value,
     /// Input of the transaction to the token that allows the escrow to take the hold.
     pub approve_input: Bytes,
+    /// Every way to consent that there is for the token.
+    pub consents: Vec<ConsentOffer>,
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Terms that are to be consented to: no consent is looked at.
+    Offer,
+    Lock,
 }
 
 /// A creation that passed every check but the chain's.
@@ -32,8 +43,8 @@ pub(super) struct Plan {
     pub terms: Terms,
     pub token: Token,
     pub schedule: Option<Schedule>,
-    /// The contract's consent bytes.
-    pub consent: Bytes,
+    /// `None`: the allowance is the consent.
+    pub consent: Option<Consent>,
     pub judged: Judged,
 }
 
@@ -56,42 +67,39 @@ impl Preauths {
         creation: &NewAuthorization,
         payer: Payer,
     ) -> Result<OfferedTerms, Stop> {
-        Ok(self.offer(&self.plan(tenant, creation, payer).await?))
-    }
-
-    fn offer(&self, plan: &Plan) -> OfferedTerms {
+        let plan = self.plan(tenant, creation, payer, Purpose::Offer).await?;
         let escrow = self.inner.settings.escrow;
         let chain_id = self.inner.chain.chain_id();
-        OfferedTerms {
+        Ok(OfferedTerms {
+            consents: self.consent_offers(&plan.terms, &plan.token).await?,
             terms: plan.terms,
             escrow,
             chain_id,
             decimals: plan.token.decimals,
             typed_data: plan.terms.typed_data(chain_id, escrow),
-            approve_input: approve_input(escrow, plan.terms.hold),
-        }
+            approve_input: approve_input(escrow, U256::from(plan.terms.hold.get())),
+        })
     }
 
-    /// Amount, wallets, token, expiry, rules, registrations, invoice: in this order.
+    /// Amount, wallets, token, expiry, rules, consent, registrations, invoice: in this order.
     pub(super) async fn plan(
         &self,
         tenant: &Tenant,
         creation: &NewAuthorization,
         payer: Payer,
+        purpose: Purpose,
     ) -> Result<Plan, Stop> {
-        let sender = creation.sender.address();
-        let price = self.price(tenant, &Asked::from(creation), payer).await?;
+        let price = self.price(tenant, &Asked::from(creation), payer, purpose).await?;
         let terms = Terms {
-            sender,
+            sender: creation.sender.address(),
             receiver: creation.receiver.address(),
             token: creation.token.address(),
             hold: price.judged.hold,
             expires_at: price.judged.expires_at,
             preauth_id: derive_preauth_id(tenant.id, &creation.invoice),
         };
-        let consent =
-            creation.signature.as_ref().map(|signature| consent_bytes(signature)).unwrap_or_default();
-        Ok(Plan { terms, token: price.token, schedule: price.schedule, consent, judged: price.judged })
+        let Price { token, schedule, judged } = price;
+        Ok(Plan { terms, token, schedule, consent: creation.consent.clone(), judged })
     }
 
     /// The same checks where it may not be known yet who pays.
@@ -100,6 +108,7 @@ impl Preauths {
         tenant: &Tenant,
         asked: &Asked<'_>,
         payer: Payer,
+        purpose: Purpose,
     ) -> Result<Price, Stop> {
         if asked.amount.is_zero() {
             return Err(Refusal::AmountNotPositive.into());
@@ -129,7 +138,14 @@ impl Preauths {
             expires_at,
         };
         judged.judge(&mut reader).await?;
+        // The token may have to be asked: nothing of the database is held meanwhile.
+        drop(reader);
+        if purpose == Purpose::Lock {
+            payer.has_consented(asked.consent)?;
+            self.judge_consent(tenant, asked.consent, &token).await?;
+        }
 
+        let mut reader = self.inner.store.read().await?;
         if let Some(sender) = sender {
             payer.may_be_named(&mut reader, tenant.id, sender).await?;
         }
@@ -153,9 +169,8 @@ pub(super) struct Asked<'a> {
     pub token: &'a Account,
     pub amount: TokenAmount,
     pub expires_at: RequestedTime,
-    /// The sender has signed an expiry, which must be said again.
-    pub is_signed: bool,
     pub settle_at: RequestedTime,
+    pub consent: Option<&'a Consent>,
 }
 
 impl<'a> From<&'a NewAuthorization> for Asked<'a> {
@@ -167,8 +182,8 @@ impl<'a> From<&'a NewAuthorization> for Asked<'a> {
             token: &creation.token,
             amount: creation.amount,
             expires_at: creation.expires_at,
-            is_signed: creation.signature.is_some(),
             settle_at: creation.settle_at,
+            consent: creation.consent.as_ref(),
         }
     }
 }
@@ -233,7 +248,7 @@ fn expiry(asked: &Asked<'_>, tenant: &Tenant, now: ChainTime) -> Result<ChainTim
     let expires_at = match asked.expires_at {
         RequestedTime::At(expires_at) => expires_at,
         RequestedTime::Malformed => return Err(Refusal::InvalidExpiry("must be RFC 3339 with a time zone")),
-        RequestedTime::Absent if asked.is_signed => return Err(Refusal::ConsentWithoutExpiry),
+        RequestedTime::Absent if asked.consent.is_some() => return Err(Refusal::ConsentWithoutExpiry),
         RequestedTime::Absent => return Ok(now.saturating_add(tenant.default_ttl_seconds)),
     };
     let ttl = expires_at.seconds_since(now);

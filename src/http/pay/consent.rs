@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::link::OpenedLink;
 use super::state::PayState;
 use crate::http::HttpState;
-use crate::http::create::Consent;
+use crate::http::consent::ConsentBody;
 use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, Object};
 use crate::http::refusals::{Verb, refused};
@@ -23,17 +23,17 @@ use crate::preauth::{Ending, Signed, Wait};
 pub(super) struct ConsentRequest {
     sender: String,
     expires_at: String,
-    consent: Object<Consent>,
+    consent: Object<ConsentBody>,
 }
 
 impl ConsentRequest {
     fn signed(&self) -> Result<Signed, ApiError> {
         let mut shape = Shape::of_body();
         let sender = shape.read("sender", Account::parse(&self.sender));
-        let signature = self.consent.0.read(&mut shape);
-        match (sender, signature) {
-            (Some(sender), Some(signature)) => {
-                Ok(Signed { sender, expires_at: shape::requested_time(Some(&self.expires_at)), signature })
+        let consent = self.consent.0.read(&mut shape);
+        match (sender, consent) {
+            (Some(sender), Some(consent)) => {
+                Ok(Signed { sender, expires_at: shape::requested_time(Some(&self.expires_at)), consent })
             }
             _ => Err(shape.refused()),
         }

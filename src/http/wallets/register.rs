@@ -1,6 +1,5 @@
 //! `POST /wallets`.
 
-use alloy::primitives::B256;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -83,9 +82,7 @@ impl WalletRequest {
         let account = shape.read("address", Account::parse(&self.address));
         let role = shape.read("role", role(&self.role));
         let proof = self.proof.map(|Object(proof)| {
-            let nonce = proof.nonce.parse::<B256>().ok().filter(|_| proof.nonce.starts_with("0x"));
-            let nonce =
-                shape.read("proof.nonce", nonce.ok_or("must be 0x followed by 64 hexadecimal digits"));
+            let nonce = shape.read("proof.nonce", shape::word(&proof.nonce));
             let signature = shape.read("proof.signature", shape::signature(&proof.signature));
             Some(WalletProof { nonce: nonce?, signature: signature? })
         });
