@@ -136,7 +136,7 @@ mod tests {
     fn judge(rules: &str, change: impl FnOnce(&mut Creation<'_>)) -> Result<(), &'static str> {
         let token = token();
         let mut creation = Creation {
-            sender: Address::repeat_byte(1),
+            sender: Some(Address::repeat_byte(1)),
             receiver: Address::repeat_byte(2),
             token: &token,
             amount: BaseUnits::new(100_000_000).unwrap(),

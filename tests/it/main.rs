@@ -24,6 +24,7 @@ mod listing;
 mod operator;
 mod others;
 mod patrol;
+mod pay;
 mod pending;
 mod races;
 mod rebuild;

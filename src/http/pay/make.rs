@@ -172,7 +172,6 @@ pub async fn make(
 mod tests {
     use serde_json::{Value, json};
 
-    use super::*;
     use crate::http::testing::House;
     use crate::model::Scope;
 

@@ -125,7 +125,7 @@ impl From<&Snapshot> for HoldState {
             sender: terms.sender.to_checksum(None),
             amount: tokens(preauth.hold),
             expires_at: preauth.expires_at.to_rfc3339(),
-            settled_amount: preauth.settlement.map(|settlement| tokens(settlement.amount)),
+            settled_amount: preauth.settlement.map(|settlement| settlement.written.to_string()),
             returned_amount: preauth.returned().map(tokens),
             refund_claimable: preauth.deferred_refund.map(tokens),
             lock_transaction_hash: preauth.lock_transaction.map(|hash| hash.to_string()),

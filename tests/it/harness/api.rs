@@ -221,6 +221,12 @@ impl Create<'_> {
         self
     }
 
+    /// Makes a pay link instead of creating.
+    pub fn as_pay_link(mut self) -> Self {
+        self.path = "/pay-links";
+        self
+    }
+
     pub fn body(&self) -> Value {
         Value::Object(self.body.clone())
     }

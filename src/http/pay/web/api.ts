@@ -57,13 +57,13 @@ export interface PayState {
 export interface TypedData {
   types: Record<string, { name: string; type: string }[]>;
   primaryType: string;
-  domain: { name?: string; version?: string; chainId?: number | string; verifyingContract?: string };
+  domain: { chainId?: number | string; verifyingContract?: string };
   message: Record<string, unknown>;
 }
 
 export type Kind = "eip712" | "erc2612" | "erc3009" | "permit2";
 
-/** One way to consent. `approval` is the transaction that has to come first where nothing is allowed yet. */
+/** One way to consent. `approval` is the transaction that has to come first; null where the allowance suffices, or none is needed. */
 export interface Way {
   type: Kind;
   typedData: TypedData;

@@ -179,7 +179,7 @@ export async function prepare(): Promise<void> {
 
 async function freshOffer(connection: Connection): Promise<Offer> {
   const offer = await askTerms(connection.account);
-  const choices = await rank(offer, connection);
+  const choices = rank(offer);
   if (app.connection === connection) {
     Object.assign(app, { offer, choices } satisfies Partial<App>);
     offeredAt = Date.now();

@@ -19,16 +19,9 @@ export class Mismatch extends Error {}
 const ORDER: Kind[] = ["erc3009", "erc2612", "eip712", "permit2"];
 
 /** The offered ways, best first; those for which a transaction has to be paid come last. */
-export async function rank(offer: Offer, { wallet, account }: Connection): Promise<Choice[]> {
-  const hold = BigInt(offer.holdBaseUnits);
-  const choices = await Promise.all(
-    offer.consents.filter(({ type }) => ORDER.includes(type)).map(async (way) => {
-      if (!way.approval) return { way, needsApproval: false };
-      const { spender } = readApproval(way.approval.data);
-      const allowed = await allowance(wallet.provider, offer.contractAddress, account, spender);
-      return { way, needsApproval: allowed < hold };
-    }),
-  );
+export function rank(offer: Offer): Choice[] {
+  const known = offer.consents.filter(({ type }) => ORDER.includes(type));
+  const choices = known.map((way) => ({ way, needsApproval: way.approval !== null }));
   const place = ({ way, needsApproval }: Choice) => (needsApproval ? ORDER.length : 0) + ORDER.indexOf(way.type);
   return choices.sort((one, other) => place(one) - place(other));
 }
@@ -43,8 +36,9 @@ export function check(state: PayState, offer: Offer, way: Way, account: Address)
     if (!facts.every(Boolean)) throw new Mismatch();
   };
   const seconds = String(Date.parse(offer.expiresAt) / 1000);
-  const on = (data: TypedData, contract: string) =>
-    Number(data.domain.chainId) === state.chainId && same(data.domain.verifyingContract, contract);
+  // A token's domain may leave the chain out.
+  const on = ({ domain }: TypedData, contract: string) =>
+    (domain.chainId === undefined || Number(domain.chainId) === state.chainId) && same(domain.verifyingContract, contract);
   const isTerms = (message: TypedData["message"]) =>
     same(message["sender"], account) && same(message["receiver"], state.receiver) && same(message["token"], state.token.address) &&
     String(message["hold"]) === offer.holdBaseUnits && String(message["expiresAt"]) === seconds && message["preauthId"] === offer.preauthId;

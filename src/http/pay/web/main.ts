@@ -11,7 +11,7 @@ const PACES = { moving: [800, 5_000], waiting: [5_000, 30_000], still: [60_000, 
 
 let timer: ReturnType<typeof setTimeout> | undefined;
 let pause = 0;
-let lastPace = "";
+let lastPace: keyof typeof PACES | undefined;
 
 function pace(): keyof typeof PACES {
   const hold = app.state?.hold;
@@ -25,13 +25,19 @@ async function watch(): Promise<void> {
   clearTimeout(timer);
   if (!app.busy) await refresh();
   if (app.gone) return;
+  plan();
+  // An account that had too few tokens may have got some.
+  if (app.state?.state === "open" && app.purse && !app.busy && app.purse.balance < BigInt(app.state.holdBaseUnits)) void prepare();
+}
+
+/** Fixes the time of the next look. */
+function plan(): void {
+  clearTimeout(timer);
   const now = pace();
   const [first, most] = PACES[now];
   pause = now === lastPace ? Math.min(pause * 1.5, most) : first;
   lastPace = now;
   timer = setTimeout(() => void watch(), document.hidden ? Math.max(pause, PACES.waiting[1]) : pause);
-  // An account that had too few tokens may have got some.
-  if (app.state?.state === "open" && app.purse && !app.busy && app.purse.balance < BigInt(app.state.holdBaseUnits)) void prepare();
 }
 
 let wasReady = false;
@@ -54,6 +60,8 @@ function look(): void {
   showPanel(state);
   showMore(state);
   say();
+  // Something has begun or ended meanwhile: what was a good time to look again is none any more.
+  if (lastPace && pace() !== lastPace) plan();
 }
 
 function gone(): void {

@@ -57,7 +57,7 @@ function step(state: PayState): HTMLElement | HTMLElement[] {
 }
 
 const label = (state: PayState, offer: Offer, needsApproval: boolean) =>
-  `${needsApproval ? "Allow and sign" : "Sign"}: set ${number(offer.holdAmount)} ${state.token.symbol} aside`;
+  `${needsApproval ? "Allow and sign" : "Sign"} for ${number(offer.holdAmount)} ${state.token.symbol}`;
 
 function signedFacts(state: PayState, offer: Offer, { account }: Connection): HTMLElement {
   const row = (what: string, ...value: (Node | string)[]) => el("div", {}, el("dt", {}, what), el("dd", {}, ...value));

@@ -26,8 +26,8 @@ export function showHead(state: PayState): void {
     el("header", { class: "card" },
       el("h1", { class: "payee" }, state.hold ? "Your payment to" : "You are asked to pay", el("b", {}, el("bdi", {}, state.merchant))),
       el("p", { class: "amount" }, number(amount), " ", el("span", {}, state.token.symbol)),
-      el("p", { class: "quiet small" },
-        state.description ? [el("bdi", {}, state.description), " · "] : null, "Invoice ", el("bdi", {}, state.invoiceId))));
+      state.description ? el("p", {}, el("bdi", {}, state.description)) : null,
+      el("p", { class: "quiet small" }, "Invoice ", el("bdi", {}, state.invoiceId))));
 }
 
 // ------------------------------------------------------------------------------------------------- before
@@ -51,13 +51,12 @@ export function showPlan(state: PayState): void {
           line("none", "Held, and the most that can be taken", tokens(state, hold))),
       ] : null,
       el("ol", { class: "steps" },
-        el("li", {}, el("b", {}, `${tokens(state, hold)} are set aside. `),
-          "They leave your wallet for an escrow contract, like a card’s reservation. The merchant does not have them yet."),
-        el("li", {}, el("b", {}, state.settleAt ? `The merchant is paid on ${time(state.settleAt)}. ` : "The merchant takes what is due. "),
-          hasTip ? `At most ${tokens(state, hold)}, tip included; never more, and only once.` : "At most this amount, and only once."),
-        el("li", {}, el("b", {}, "The rest comes back to you, "), "in the same moment. If nothing is taken ",
+        el("li", {}, el("b", {}, `${tokens(state, hold)} are set aside`), " in an escrow contract, like a card’s reservation. Nobody has them yet."),
+        el("li", {}, el("b", {}, state.settleAt ? `The merchant is paid on ${time(state.settleAt)}` : "The merchant takes what is due"),
+          hasTip ? `: at most ${tokens(state, hold)}, tip included, and only once.` : ": at most this amount, and only once."),
+        el("li", {}, el("b", {}, "The rest comes back to you"), " in the same moment. If nothing is taken ",
           until ? ["by ", el("time", { datetime: until }, time(until))] : ["within ", span(state.holdSeconds), " of your signature"],
-          ", everything comes back, and nobody can prevent that.")));
+          ", everything comes back. Nobody can prevent that.")));
   });
 }
 

@@ -27,7 +27,7 @@ export const isZero = (text: string) => /^[0.]*$/.test(text);
 export const short = (address: string) => `${address.slice(0, 6)}…${address.slice(-4)}`;
 
 const DATE = new Intl.DateTimeFormat("en-GB", {
-  weekday: "short", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+  weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
 });
 const SPAN = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 
