@@ -1,6 +1,7 @@
 // A payer's browser: pages that are watched for what they must never do, and pictures of what they look like.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { until } from "./patience.mjs";
 
 /** Set it to a folder to have pictures of every state there. */
@@ -69,4 +70,17 @@ export async function picture(page, name) {
     await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}.png`, fullPage: true, animations: "disabled" });
   }
   await page.emulateMedia({ colorScheme: "light" });
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** People who do not see it well, or use no mouse, can use it: labels, contrast, order, names. */
+export async function isAccessible(page) {
+  await page.evaluate(AXE);
+  for (const colorScheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await page.evaluate(() => axe.run());
+    const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
+    assert.deepEqual(told, [], colorScheme);
+  }
 }

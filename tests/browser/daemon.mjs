@@ -1,5 +1,5 @@
 // The real daemon on a private anvil, and the merchant who uses it.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,12 +49,12 @@ export async function startDaemon() {
     await stop();
     throw error;
   }
-  return new Daemon(JSON.parse(readFileSync(readyFile, "utf8")), stop, () => said);
+  return new Daemon(JSON.parse(readFileSync(readyFile, "utf8")), join(folder, "data"), stop);
 }
 
 class Daemon {
-  constructor(ready, stop, said) {
-    Object.assign(this, { ready, stop, said });
+  constructor(ready, folder, stop) {
+    Object.assign(this, { ready, folder, stop });
     const chain = {
       id: ready.chainId, name: "dev", nativeCurrency: { name: "Ether", symbol: "ETH", decimals: 18 }, rpcUrls: { default: { http: [ready.rpcUrl] } },
     };
@@ -92,6 +92,13 @@ class Daemon {
   settle = ({ invoiceId }, amount) => this.ask("POST", `/onchain-preauth/${invoiceId}/settle`, { amount });
   cancel = ({ invoiceId }) => this.ask("POST", `/onchain-preauth/${invoiceId}/cancel`, {});
   advance = (seconds) => this.ask("POST", "/dev/advance", { seconds });
+
+  /** The tip that the merchant may add, in basis points: a word of the operator, beside the running daemon. */
+  async allowTip(bps) {
+    const environment = { ...process.env, PREAUTHD_DATA_DIR: this.folder, PREAUTHD_RPC_URL: this.ready.rpcUrl };
+    const { status, stderr } = spawnSync(BINARY, ["tenant", "set", "demo", "--tip-bps", String(bps)], { env: environment });
+    if (status !== 0) throw new Error(`the tip could not be set: ${stderr}`);
+  }
 
   /** Every hold that the merchant has from a payer. */
   async holdsOf(account) {
