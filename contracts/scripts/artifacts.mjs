@@ -8,6 +8,7 @@ const CONTRACTS = {
   PreauthEscrow: "contracts/src/PreauthEscrow.sol",
   DemoToken: "contracts/src/dev/DemoToken.sol",
   MoodyToken: "contracts/test/mocks/MoodyToken.sol",
+  FallbackToken: "contracts/test/mocks/FallbackToken.sol",
 };
 
 const check = process.argv.includes("--check");

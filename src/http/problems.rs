@@ -163,7 +163,6 @@ fn refusals_before_a_row() -> Vec<Refusal> {
         Refusal::InvalidConsent(ConsentFlaw::NotSigned),
         Refusal::InvalidConsent(ConsentFlaw::Permit),
         Refusal::InvalidConsent(ConsentFlaw::Used),
-        Refusal::InvalidConsent(ConsentFlaw::Refused("the token says: no".into())),
         Refusal::ContractNotAvailable("the escrow is paused".into()),
         Refusal::InsufficientAllowance,
         Refusal::InsufficientBalance,
