@@ -32,7 +32,7 @@ use alloy::transports::http::Http;
 use alloy::transports::{BoxTransport, TransportError};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use admin::{EscrowPlan, Mined, Step};
+pub use admin::{EscrowPlan, Mined, PERMIT2, Step};
 use agreement::Witnesses;
 #[cfg(test)]
 pub(crate) use bindings::IPreauthEscrow;

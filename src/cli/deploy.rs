@@ -60,17 +60,18 @@ impl Deploy {
         } else {
             self.operator
         };
+        // The node decides where this goes; a chain id that was configured for another chain is checked here.
+        let chain = connect(&config).await?;
         let mut plan = EscrowPlan {
             admin: self.admin.unwrap_or(key.address()),
             guardian: self.guardian.unwrap_or_default(),
             operators,
             receiver_delay: self.receiver_delay,
+            permit2: chain.permit2().await?,
         };
         plan.operators.sort_unstable();
         plan.operators.dedup();
 
-        // The node decides where this goes; a chain id that was configured for another chain is checked here.
-        let chain = connect(&config).await?;
         complain(&format!("deploying to chain {} from {} …", chain.chain_id(), key.address()));
         let mined = chain.transact(&key, Step::deploy_escrow(&plan)).await?;
         let Some(escrow) = mined.contract else {
@@ -100,6 +101,7 @@ impl Deploy {
                 "guardian": plan.guardian,
                 "operators": plan.operators,
                 "receiverDelaySeconds": plan.receiver_delay,
+                "permit2": (!plan.permit2.is_zero()).then_some(plan.permit2),
                 "config": file,
             }),
         )
@@ -112,6 +114,11 @@ fn summary(plan: &EscrowPlan, escrow: Address, block: u64, chain_id: u64, writte
     } else {
         plan.guardian.to_string()
     };
+    let permit2 = if plan.permit2.is_zero() {
+        "none on this chain: payers cannot consent through it".to_owned()
+    } else {
+        plan.permit2.to_string()
+    };
     let operators: Vec<String> = plan.operators.iter().map(Address::to_string).collect();
     format!(
         "the escrow {escrow} is on chain {chain_id} since block {block}
@@ -119,6 +126,7 @@ fn summary(plan: &EscrowPlan, escrow: Address, block: u64, chain_id: u64, writte
   guardian        {guardian}
   operators       {}
   receiver delay  {} s
+  Permit2         {permit2}
 {written}
 
 Next:

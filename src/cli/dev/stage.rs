@@ -100,6 +100,7 @@ impl Cast {
             operators: vec![self.operator],
             // Merchants of a test do not wait two days.
             receiver_delay: 0,
+            permit2: Address::ZERO,
         };
         let steps = vec![
             (&self.admin, Step::deploy_escrow(&plan)),
