@@ -62,19 +62,18 @@ impl Deploy {
         } else {
             self.operator
         };
+        // The node decides where this goes; a chain id that was configured for another chain is checked here.
+        let chain = connect(&config).await?;
         let mut plan = EscrowPlan {
             admin: self.admin.unwrap_or(key.address()),
             guardian: self.guardian.unwrap_or_default(),
             operators,
             receiver_delay: self.receiver_delay,
-            permit2: None,
+            permit2: chain.canonical_permit2().await?,
         };
         plan.operators.sort_unstable();
         plan.operators.dedup();
 
-        // The node decides where this goes; a chain id that was configured for another chain is checked here.
-        let chain = connect(&config).await?;
-        plan.permit2 = chain.canonical_permit2().await?;
         complain(&format!("deploying to chain {} from {} …", chain.chain_id(), key.address()));
         let mined = chain.transact(&key, Step::deploy_escrow(&plan)).await?;
         let Some(escrow) = mined.contract else {
@@ -119,7 +118,7 @@ fn summary(plan: &EscrowPlan, escrow: Address, block: u64, chain_id: u64, writte
     };
     let permit2 = match plan.permit2 {
         Some(permit2) => permit2.to_string(),
-        None => "none: it is not at its usual address on this chain".to_owned(),
+        None => "none on this chain: payers cannot consent through it".to_owned(),
     };
     let operators: Vec<String> = plan.operators.iter().map(Address::to_string).collect();
     format!(

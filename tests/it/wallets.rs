@@ -65,7 +65,10 @@ async fn a_proof_counts_for_its_wallet_and_its_tenant_only() {
     let refused = [
         ("another tenant", tenant.api.post("/wallets", with_proof(&one, &mine, &signature)).await),
         ("another wallet", world.api.post("/wallets", with_proof(&two, &mine, &signature)).await),
-        ("another signer", world.api.post("/wallets", with_proof(&one, &mine, &two.sign(&mine["typedData"]))).await),
+        (
+            "another signer",
+            world.api.post("/wallets", with_proof(&one, &mine, &two.sign(&mine["typedData"]))).await,
+        ),
     ];
     for (what, answer) in refused {
         assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.body);

@@ -26,10 +26,12 @@ async fn a_tenant_can_demand_that_its_payers_sign() {
     refused.refused(400, "Sender and receiver cannot match");
     let refused = world.create(&name, &sale).amount("5").receiver(Wallet::new().address).send().await;
     assert_eq!((refused.status, refused.code()), (400, "consent_required"), "{}", refused.body);
-    world.create(&name, &sale).amount("5").send().await.refused(
-        400,
-        "consent is missing, and signed consent is required here",
-    );
+    world
+        .create(&name, &sale)
+        .amount("5")
+        .send()
+        .await
+        .refused(400, "consent is missing, and signed consent is required here");
 
     // Terms are offered all the same, and with a signature it goes on.
     let offer = Offer::of(&world, &name, &sale, "5").await;

@@ -8,8 +8,7 @@ use crate::harness::chain::Permit;
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Wallet, World};
 
-const NO_PERMIT: &str =
-    "consent.permitSignature is not the sender's permit for this hold, and his allowance is too small without it";
+pub(super) const NO_PERMIT: &str = "consent.permitSignature is not the sender's permit for this hold, and his allowance is too small without it";
 
 /// The call that a signed permit is good for; anyone can send it.
 fn permit_call(typed_data: &Value, signature: &Value) -> impl alloy::sol_types::SolCall + use<> {
@@ -73,7 +72,8 @@ async fn a_permit_of_somebody_else_or_for_something_else_is_refused() {
     let sale = world.sale_without_allowance().await;
     let stranger = Wallet::new();
     let offer = Offer::of(&world, &invoice("INV"), &sale, "5").await;
-    let (good, permit) = (offer.signed("erc2612", &sale.sender), &offer.consent("erc2612")["permitTypedData"]);
+    let (good, permit) =
+        (offer.signed("erc2612", &sale.sender), &offer.consent("erc2612")["permitTypedData"]);
     let with = |field: &str, signature: String| {
         let mut consent = good.clone();
         consent[field] = json!(signature);
@@ -84,7 +84,10 @@ async fn a_permit_of_somebody_else_or_for_something_else_is_refused() {
         ("another amount", sale.sender.sign(&altered(permit, "value", base_units("4.999999")))),
         ("another expiry", sale.sender.sign(&altered(permit, "deadline", json!("4102444800")))),
         ("another nonce", sale.sender.sign(&altered(permit, "nonce", json!("1")))),
-        ("another spender", sale.sender.sign(&altered(permit, "spender", json!(stranger.address.to_string())))),
+        (
+            "another spender",
+            sale.sender.sign(&altered(permit, "spender", json!(stranger.address.to_string()))),
+        ),
     ];
     for (what, signature) in wrong {
         let creation = with("permitSignature", signature);

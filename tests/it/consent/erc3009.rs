@@ -3,10 +3,9 @@
 use alloy::primitives::{B256, Signature};
 use serde_json::json;
 
-use super::{NOT_SIGNED, Offer, altered, base_units};
-use crate::harness::chain::Authorizations;
+use super::{FiatToken, NOT_SIGNED, Offer, altered, base_units, deploy_fiat_token, sale_in};
 use crate::harness::world::invoice;
-use crate::harness::{Wallet, World};
+use crate::harness::{Plan, Wallet, World};
 
 #[tokio::test]
 async fn one_signature_locks_in_one_transaction() {
@@ -34,7 +33,10 @@ async fn a_signature_over_anything_else_is_refused() {
         ("a stranger", signed(stranger.sign(typed_data))),
         ("another amount", signed(sale.sender.sign(&altered(typed_data, "value", base_units("6"))))),
         ("another nonce", signed(sale.sender.sign(&altered(typed_data, "nonce", strangers_nonce)))),
-        ("another expiry", signed(sale.sender.sign(&altered(typed_data, "validBefore", json!("4102444800"))))),
+        (
+            "another expiry",
+            signed(sale.sender.sign(&altered(typed_data, "validBefore", json!("4102444800")))),
+        ),
         // The nonce is the hash of the terms, so a signature is good for no others.
         ("another receiver", signed(good.clone()).receiver(world.receiver().await)),
         ("a larger hold", signed(good.clone()).amount("5.000001")),
@@ -47,9 +49,10 @@ async fn a_signature_over_anything_else_is_refused() {
 
 #[tokio::test]
 async fn a_payer_can_withdraw_what_he_signed() {
-    let world = World::shared().await;
-    let sale = world.sale_without_allowance().await;
-    let offer = Offer::of(&world, &invoice("INV"), &sale, "5").await;
+    let world = World::start(Plan::on_node("0.2")).await;
+    let token = deploy_fiat_token(&world, "2").await;
+    let sale = sale_in(&world, token).await;
+    let offer = Offer::in_token(token, &world, &invoice("INV"), &sale, "5").await;
     let mut withdrawal = offer.consent("erc3009")["typedData"].clone();
     let nonce: B256 = withdrawal["message"]["nonce"].as_str().expect("a nonce").parse().expect("32 bytes");
     withdrawal["types"]["CancelAuthorization"] =
@@ -57,14 +60,14 @@ async fn a_payer_can_withdraw_what_he_signed() {
     withdrawal["primaryType"] = json!("CancelAuthorization");
     withdrawal["message"] = json!({ "authorizer": sale.sender.address, "nonce": nonce });
     let signature: Signature = sale.sender.sign(&withdrawal).parse().expect("a signature");
-    let withdraw = Authorizations::cancelAuthorizationCall {
+    let withdraw = FiatToken::cancelAuthorizationCall {
         authorizer: sale.sender.address,
         nonce,
         v: 27 + u8::from(signature.v()),
         r: signature.r().into(),
         s: signature.s().into(),
     };
-    world.chain.act(Wallet::new().address, world.ready.token.address, withdraw).await;
+    world.chain.act(Wallet::new().address, token, withdraw).await;
 
     let creation = offer.create(offer.signed("erc3009", &sale.sender));
     let message = "consent was used before, or withdrawn by the sender";

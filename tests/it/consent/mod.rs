@@ -8,20 +8,44 @@ mod permit2;
 mod support;
 mod wallets;
 
-use alloy::primitives::U256;
+use alloy::primitives::{Address, U256};
 use serde_json::{Value, json};
 
 use crate::harness::api::Create;
+use crate::harness::chain::Token;
 use crate::harness::{Answer, Sale, Wallet, World, units};
+
+alloy::sol! {
+    #[sol(rpc)]
+    FiatToken,
+    "contracts/artifacts/FiatToken.json"
+}
 
 async fn terms(world: &World, invoice: &str, sale: &Sale, amount: &str) -> Answer {
     world.create(invoice, sale).amount(amount).only_terms().send().await.is(200)
+}
+
+/// A token as the large dollar tokens are.
+async fn deploy_fiat_token(world: &World, version: &str) -> Address {
+    let code = FiatToken::deploy_builder(&world.chain.provider, version.to_owned()).calldata().clone();
+    world.chain.deploy(code).await
+}
+
+/// A sale in a token that the operator admits. Its sender has some, and has allowed nothing.
+async fn sale_in(world: &World, token: Address) -> Sale {
+    let sale = world.sale_without_allowance().await;
+    let mint = Token::mintCall { to: sale.sender.address, amount: units("1000") };
+    world.chain.act(sale.receiver, token, mint).await;
+    let (written, payer) = (token.to_string(), sale.sender.address.to_string());
+    world.cli(&["token", "add", &written, "--payer", &payer]).await;
+    sale
 }
 
 /// Terms that were offered for a creation, and the creation that takes them up.
 struct Offer<'a> {
     world: &'a World,
     sale: &'a Sale,
+    token: Address,
     invoice: String,
     amount: String,
     terms: Answer,
@@ -29,8 +53,13 @@ struct Offer<'a> {
 
 impl<'a> Offer<'a> {
     async fn of(world: &'a World, invoice: &str, sale: &'a Sale, amount: &str) -> Self {
-        let terms = terms(world, invoice, sale, amount).await;
-        Self { world, sale, invoice: invoice.to_owned(), amount: amount.to_owned(), terms }
+        Self::in_token(world.ready.token.address, world, invoice, sale, amount).await
+    }
+
+    async fn in_token(token: Address, world: &'a World, invoice: &str, sale: &'a Sale, amount: &str) -> Self {
+        let ask = world.create(invoice, sale).token(token).amount(amount).only_terms();
+        let terms = ask.send().await.is(200);
+        Self { world, sale, token, invoice: invoice.to_owned(), amount: amount.to_owned(), terms }
     }
 
     fn kinds(&self) -> Vec<&str> {
@@ -58,7 +87,7 @@ impl<'a> Offer<'a> {
     }
 
     fn create(&self, consent: Value) -> Create<'_> {
-        let create = self.world.create(&self.invoice, self.sale).amount(&self.amount);
+        let create = self.world.create(&self.invoice, self.sale).token(self.token).amount(&self.amount);
         create.expires_at(self.terms.text("expiresAt")).field("consent", consent)
     }
 

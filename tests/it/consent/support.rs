@@ -1,12 +1,12 @@
 //! Which kinds of consent there are for a token: what was seen to work, not what a token claims.
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::Address;
 use alloy::providers::Provider;
 use alloy::providers::ext::AnvilApi;
 use serde_json::{Value, json};
 
-use super::{NOT_SIGNED, Offer, terms};
-use crate::harness::chain::{Token, number};
+use super::erc2612::NO_PERMIT;
+use super::{NOT_SIGNED, Offer, deploy_fiat_token, sale_in, terms};
 use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, World, units, until};
 use crate::storage::change;
@@ -16,11 +16,6 @@ alloy::sol! {
     FallbackToken,
     "contracts/artifacts/FallbackToken.json"
 }
-alloy::sol! {
-    #[sol(rpc)]
-    FiatToken,
-    "contracts/artifacts/FiatToken.json"
-}
 
 /// The kinds of a token, as `GET /tokens` shows them.
 async fn shown_kinds(world: &World, token: Address) -> Value {
@@ -28,16 +23,6 @@ async fn shown_kinds(world: &World, token: Address) -> Value {
     let listed = tokens.body["data"].as_array().expect("tokens");
     let shown = listed.iter().find(|shown| shown["contractAddress"] == token.to_string());
     shown.unwrap_or_else(|| panic!("{token} is not among {}", tokens.body))["consents"].clone()
-}
-
-/// A sale in a token that is admitted, whose sender has some and has allowed nothing.
-async fn sale_in(world: &World, token: Address) -> Sale {
-    let sale = world.sale_without_allowance().await;
-    let mint = Token::mintCall { to: sale.sender.address, amount: units("1000") };
-    world.chain.act(sale.receiver, token, mint).await;
-    let (written, payer) = (token.to_string(), sale.sender.address.to_string());
-    world.cli(&["token", "add", &written, "--payer", &payer]).await;
-    sale
 }
 
 async fn offered_kinds(world: &World, sale: &Sale, token: Address) -> Vec<String> {
@@ -73,50 +58,41 @@ async fn a_token_that_takes_no_signatures_says_so() {
         let signature = format!("0x{}", "11".repeat(65));
         let permit = json!({ "type": "erc2612", "signature": signature, "permitSignature": signature });
         assert_not_supported(&world, &sale, token, permit).await;
-        assert_not_supported(&world, &sale, token, json!({ "type": "erc3009", "signature": signature })).await;
+        assert_not_supported(&world, &sale, token, json!({ "type": "erc3009", "signature": signature }))
+            .await;
     }
 }
 
 #[tokio::test]
 async fn a_token_that_is_upgraded_is_asked_again() {
     let world = World::start(Plan::on_node("0.2")).await;
-    let code = FiatToken::deploy_builder(&world.chain.provider).calldata().clone();
-    let token = world.chain.deploy(code).await;
+    let token = deploy_fiat_token(&world, "2").await;
     let sale = sale_in(&world, token).await;
+    let offer = || Offer::in_token(token, &world, "INV", &sale, "5");
     let all = ["eip712", "erc2612", "erc3009", "permit2"];
     assert_eq!(shown_kinds(&world, token).await, json!(all));
-    let ask = async |name: &str| {
-        let ask = world.create(name, &sale).token(token).amount("5").only_terms();
-        Offer { world: &world, sale: &sale, invoice: name.to_owned(), amount: "5".into(), terms: ask.send().await.is(200) }
-    };
-    let old = ask(&invoice("INV")).await;
-    assert_eq!(old.kinds(), all);
-    assert_eq!(old.consent("erc3009")["typedData"]["domain"]["version"], "2");
-    let (permit, authorization) = (old.signed("erc2612", &sale.sender), old.signed("erc3009", &sale.sender));
-    old.create(permit).token(token).send().await.is(201);
-    world.api.settle(&old.invoice, "5").await.is(200);
+    let before = offer().await;
+    assert_eq!(before.kinds(), all);
+    assert_eq!(before.consent("erc3009")["typedData"]["domain"]["version"], "2");
+    let old = ["erc2612", "erc3009"].map(|kind| before.signed(kind, &sale.sender));
 
-    // What was signed before is worth nothing after; what is offered from now on is.
-    let new = ask(&invoice("INV")).await;
-    let before = new.signed("erc3009", &sale.sender);
-    world.chain.act(sale.receiver, token, FiatToken::setVersionCall { newVersion: "3".into() }).await;
-    let refused = new.create(before).token(token).send().await;
-    refused.refused(400, NOT_SIGNED);
-    let new = ask(&new.invoice).await;
-    assert_eq!(new.consent("erc3009")["typedData"]["domain"]["version"], "3");
-    new.create(new.signed("erc3009", &sale.sender)).token(token).send().await.is(201);
-    let again = ask(&invoice("INV")).await;
-    again.create(again.signed("erc2612", &sale.sender)).token(token).send().await.is(201);
+    // Its domain has another version now: what was signed in the old one is worth nothing, what is offered now is.
+    upgrade(&world, token, deploy_fiat_token(&world, "3").await).await;
+    let [permit, authorization] = old;
+    before.create(permit).send().await.refused(400, NO_PERMIT);
+    before.create(authorization).send().await.refused(400, NOT_SIGNED);
+    let after = offer().await;
+    assert_eq!(after.consent("erc3009")["typedData"]["domain"]["version"], "3");
+    after.create(after.signed("erc2612", &sale.sender)).send().await.is(201);
+    let other = Offer::in_token(token, &world, &invoice("INV"), &sale, "5").await;
+    other.create(other.signed("erc3009", &sale.sender)).send().await.is(201);
+    assert_eq!(world.chain.balance_of(token, world.ready.escrow).await, units("10"));
+}
 
-    // A token whose new code takes no signatures any more is seen through as well.
-    let plain = world.chain.deploy_moody_token().await;
-    let code = world.chain.provider.get_code_at(plain).await.expect("code");
+/// Gives a token the code of another, as a proxy's upgrade does.
+async fn upgrade(world: &World, token: Address, implementation: Address) {
+    let code = world.chain.provider.get_code_at(implementation).await.expect("code");
     world.chain.provider.anvil_set_code(token, code).await.expect("a node that sets code");
-    let answer = again.create(authorization).token(token);
-    let answer = answer.field("invoiceId", json!(invoice("INV"))).send().await;
-    assert_eq!(answer.status, 400, "{}", answer.body);
-    assert_eq!(world.chain.balance_of(token, world.ready.escrow).await, U256::from(10_000_000));
-    let _ = number;
 }
 
 #[tokio::test]

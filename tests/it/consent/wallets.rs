@@ -18,7 +18,8 @@ alloy::sol! {
 
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
 /// What a signature of a wallet that is not there yet ends with (ERC-6492).
-const UNDEPLOYED: B256 = B256::new(alloy::hex!("6492649264926492649264926492649264926492649264926492649264926492"));
+const UNDEPLOYED: B256 =
+    B256::new(alloy::hex!("6492649264926492649264926492649264926492649264926492649264926492"));
 
 /// A wallet that is a contract: whoever knows its password signs for it.
 struct ContractWallet {
@@ -60,7 +61,8 @@ impl ContractWallet {
 
     /// The same, with the call of the factory that brings the wallet about.
     fn sign_before_it_is_there(&self, typed_data: &Value, call: impl SolCall) -> Bytes {
-        let wrapped = (self.factory, Bytes::from(call.abi_encode()), self.sign(typed_data)).abi_encode_params();
+        let wrapped =
+            (self.factory, Bytes::from(call.abi_encode()), self.sign(typed_data)).abi_encode_params();
         [wrapped.as_slice(), UNDEPLOYED.as_slice()].concat().into()
     }
 
@@ -124,7 +126,10 @@ async fn a_token_that_takes_permits_of_keys_only_says_so() {
     signed["permitSignature"] = json!(wallet.sign(&offered["permitTypedData"]));
     let answer = offer.create(signed).send().await;
     assert_eq!(answer.code(), "consent_not_supported", "{}", answer.body);
-    answer.refused(400, "consent of type erc2612 is supported for this token with ECDSA signatures of 65 bytes only");
+    answer.refused(
+        400,
+        "consent of type erc2612 is supported for this token with ECDSA signatures of 65 bytes only",
+    );
 }
 
 #[tokio::test]

@@ -51,11 +51,6 @@ alloy::sol! {
             external;
     }
 
-    /// ERC-3009.
-    interface Authorizations {
-        function cancelAuthorization(address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s) external;
-    }
-
     /// What others than the daemon may call.
     interface Public {
         function cancel(Terms calldata terms) external;
@@ -414,7 +409,11 @@ impl Eyes {
 
     /// What the escrow may take of an account.
     pub async fn allowance(&self, owner: Address) -> U256 {
-        Token::new(self.token, &self.provider).allowance(owner, self.escrow).call().await.expect("an allowance")
+        Token::new(self.token, &self.provider)
+            .allowance(owner, self.escrow)
+            .call()
+            .await
+            .expect("an allowance")
     }
 
     /// Mines a block that nobody's fee suffices for, so that the next ones are expensive.
