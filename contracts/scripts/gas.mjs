@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { foundryTool, root } from "./foundry.mjs";
 
-const LIMIT_SINGLE = 135_000;
+const LIMIT_SINGLE = 136_000;
 const LIMIT_BATCH_OF_100 = 72_000;
 /** EIP-7825: the most gas one transaction may have. */
 const TX_GAS_CAP = 16_777_216;
@@ -121,7 +121,7 @@ const senders = others.slice(10);
 
 const tokenCode = artifact("DemoToken").bytecode + tokenArguments("Demo Dollar", "DUSD", 6);
 const token = (await send(admin, undefined, tokenCode)).contractAddress;
-const escrowArguments = [admin, 0, 160, 0, 90 * 86_400, 1, operator].map(word).join("");
+const escrowArguments = [admin, 0, 192, 0, 90 * 86_400, 0, 1, operator].map(word).join("");
 const escrow = (await send(admin, undefined, artifact("PreauthEscrow").bytecode + escrowArguments)).contractAddress;
 
 for (const account of [...receivers, ...senders]) {

@@ -5,24 +5,14 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
-import {IPreauthEscrow} from "./interfaces/IPreauthEscrow.sol";
+import {Consent} from "./Consent.sol";
 
 /// @title PreauthEscrow
 /// @notice See IPreauthEscrow, which holds the words. The admin is the `owner` of Ownable2Step.
 /// @dev Order inside a method: checks, effects, event, transfers. What moves tokens is `exclusive`.
-contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
+contract PreauthEscrow is Consent, Ownable2Step, Pausable {
     using SafeERC20 for IERC20;
-
-    bytes32 private constant TERMS_TYPEHASH = keccak256(
-        "Terms(address sender,address receiver,address token,uint96 hold,uint40 expiresAt,bytes32 preauthId)"
-    );
-
-    /// @dev The kind byte of a consent that carries the sender's signature.
-    bytes1 private constant CONSENT_SIGNATURE = 0x01;
 
     /// @dev Room for what runs between the gas check and the call it guards, a cold account (2,600) included.
     uint256 private constant CALL_OVERHEAD = 5000;
@@ -80,10 +70,14 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         _;
     }
 
-    constructor(address admin, address guardian_, address[] memory operators, uint40 receiverDelay, uint40 maxHold)
-        Ownable(admin)
-        EIP712("PreauthEscrow", "1")
-    {
+    constructor(
+        address admin,
+        address guardian_,
+        address[] memory operators,
+        uint40 receiverDelay,
+        uint40 maxHold,
+        address permit2
+    ) Ownable(admin) Consent(permit2) {
         if (maxHold == 0 || receiverDelay > LONGEST_RECEIVER_DELAY) revert InvalidSetting();
         MAX_HOLD = maxHold;
         RECEIVER_DELAY = receiverDelay;
@@ -112,14 +106,15 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         if (receiver == address(0) || receiver == address(this) || receiver == address(token) || receiver == sender) {
             revert InvalidParty(receiver);
         }
-        bytes32 termsHash = hashTerms(terms);
-        _checkConsent(sender, receiver, termsHash, consent);
+        if (consent.length == 0) _checkAllowanceCounts(sender, receiver);
 
+        bytes32 termsHash = hashTerms(terms);
         record.word = termsHash;
         emit Authorized(preauthId, sender, receiver, address(token), hold, expiresAt);
 
         uint256 balanceBefore = _balance(token);
-        token.safeTransferFrom(sender, address(this), hold);
+        if (consent.length == 0) token.safeTransferFrom(sender, address(this), hold);
+        else _pullSigned(terms, termsHash, consent);
         uint256 balanceAfter = _balance(token);
         unchecked {
             // A token that lowers the balance wraps around, which is as wrong as any other amount.
@@ -246,41 +241,13 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         return _status(preauths[preauthId].word);
     }
 
-    /// @dev In assembly, which saves each operation some 400 gas. The six words of the terms are their EIP-712
-    /// encoding already. They are hashed as they came; `authorize` reads each field, which refuses dirty bits,
-    /// so no open preauth has a hash of such words.
-    function hashTerms(Terms calldata terms) public pure returns (bytes32 termsHash) {
-        bytes32 typeHash = TERMS_TYPEHASH;
-        assembly ("memory-safe") {
-            let memoryPointer := mload(0x40)
-            mstore(memoryPointer, typeHash)
-            calldatacopy(add(memoryPointer, 0x20), terms, 0xc0)
-            termsHash := keccak256(memoryPointer, 0xe0)
-        }
-    }
-
-    function consentDigest(Terms calldata terms) external view returns (bytes32) {
-        return _hashTypedDataV4(hashTerms(terms));
-    }
-
     // ------------------------------------------------------------------- checks
 
-    function _checkConsent(address sender, address receiver, bytes32 termsHash, bytes calldata consent) private view {
-        if (consent.length == 0) {
-            if (signedConsentRequired[sender]) revert ConsentRequired(sender);
-            uint256 activeFrom = receiverActiveFrom[receiver];
-            if (activeFrom == 0 || block.timestamp < activeFrom) revert ReceiverNotRegistered(receiver);
-        } else if (consent[0] != CONSENT_SIGNATURE || !_isSignedBy(sender, termsHash, consent[1:])) {
-            revert InvalidConsent();
-        }
-    }
-
-    /// @dev ECDSA counts for an account with code too: under EIP-7702 its key still speaks for it.
-    function _isSignedBy(address sender, bytes32 termsHash, bytes calldata signature) private view returns (bool) {
-        bytes32 digest = _hashTypedDataV4(termsHash);
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && signer == sender) return true;
-        return SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature);
+    /// @dev Without a signature: the receiver is one the admin vouches for, and the sender has not forbidden it.
+    function _checkAllowanceCounts(address sender, address receiver) private view {
+        if (signedConsentRequired[sender]) revert ConsentRequired(sender);
+        uint256 activeFrom = receiverActiveFrom[receiver];
+        if (activeFrom == 0 || block.timestamp < activeFrom) revert ReceiverNotRegistered(receiver);
     }
 
     function _openRecord(Terms calldata terms) private view returns (Record storage record) {

@@ -21,6 +21,9 @@ abstract contract EscrowTest is StdAssertions, StdUtils {
     uint256 internal constant FUNDS = 1_000_000_000_000;
     uint256 internal constant GAS_PER_CALL = 400_000;
 
+    /// @dev Where Permit2 is on every chain.
+    address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
+
     PreauthEscrow internal escrow;
     DemoToken internal token;
 
@@ -35,9 +38,10 @@ abstract contract EscrowTest is StdAssertions, StdUtils {
 
     function setUp() public virtual {
         vm.warp(1_760_000_000);
+        vm.etch(PERMIT2, vm.parseJsonBytes(vm.readFile("contracts/artifacts/Permit2.json"), ".deployedBytecode"));
         address[] memory operators = new address[](1);
         operators[0] = operator;
-        escrow = new PreauthEscrow(admin, guardian, operators, DELAY, LONGEST);
+        escrow = new PreauthEscrow(admin, guardian, operators, DELAY, LONGEST, PERMIT2);
         token = new DemoToken("Demo Dollar", "DUSD", 6);
         token.mint(sender, FUNDS);
         vm.prank(sender);

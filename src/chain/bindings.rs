@@ -86,6 +86,15 @@ alloy::sol! {
         function isValidSignature(bytes32 hash, bytes signature) external view returns (bytes4);
     }
 
+    /// How Permit2 refuses what it was to move by signature.
+    interface Permit2 {
+        error InvalidNonce();
+        error InvalidSigner();
+        error InvalidSignature();
+        error InvalidSignatureLength();
+        error InvalidContractSignature();
+    }
+
     /// OpenZeppelin's Pausable.
     interface Pausable {
         error EnforcedPause();

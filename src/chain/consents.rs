@@ -3,16 +3,18 @@
 //! fallback swallows every call would pass both.
 
 use alloy::network::TransactionBuilder;
-use alloy::primitives::{Address, B256, Bytes, FixedBytes, Signature, U256};
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, Signature, U256, address};
 use alloy::rpc::types::TransactionRequest;
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{Eip712Domain, SolCall};
 
-use super::bindings::SignedToken;
+use super::bindings::{PreauthEscrow, SignedToken};
 use super::{Chain, ChainError};
-use crate::model::{BaseUnits, ChainTime, SignedMethod, Terms, ToSign, TokenSigning};
+use crate::model::{BaseUnits, ChainTime, SignedMethod, Terms, ToSign, TokenSigning, permit2_domain};
 
+/// Where Permit2 is on nearly every chain.
+const CANONICAL_PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
 /// Gas of a trial: enough for any check of a signature, and not what a token may burn.
 const TRIAL_GAS: u64 = 1_000_000;
 /// Who would receive in a trial: made up, as the escrow is not known where a token is admitted.
@@ -63,6 +65,26 @@ impl Chain {
     ) -> Result<bool, ChainError> {
         let asked = SignedToken::authorizationStateCall { authorizer: holder, nonce };
         Ok(self.view(token, asked).await?.unwrap_or(false))
+    }
+
+    /// The Permit2 that an escrow uses. `None`: it uses none, or what is there is no Permit2.
+    pub async fn permit2_of(&self, escrow: Address) -> Result<Option<Address>, ChainError> {
+        let permit2 = self.view(escrow, PreauthEscrow::PERMIT2Call {}).await?;
+        match permit2.filter(|permit2| !permit2.is_zero()) {
+            Some(permit2) if self.is_permit2(permit2).await? => Ok(Some(permit2)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Permit2 at its canonical address. `None`: it is not on this chain.
+    pub async fn canonical_permit2(&self) -> Result<Option<Address>, ChainError> {
+        Ok(self.is_permit2(CANONICAL_PERMIT2).await?.then_some(CANONICAL_PERMIT2))
+    }
+
+    /// Whether there is a Permit2: something that is signed for in its domain.
+    async fn is_permit2(&self, contract: Address) -> Result<bool, ChainError> {
+        let separator = permit2_domain(self.chain_id, contract).separator();
+        Ok(self.domain_separator(contract).await? == Some(separator))
     }
 
     /// Every domain that the token's words make likely. Where it tells the separator, only what hashes to that.
@@ -241,5 +263,33 @@ impl Trial {
             .abi_encode(),
         }
         .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::b256;
+
+    #[test]
+    fn the_domains_of_well_known_tokens_are_among_the_likely_ones() {
+        // As USD Coin answers on Ethereum, and its bridged form on Polygon, which has its chain in the salt.
+        let known = [
+            (
+                address!("A0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"),
+                (1, "USD Coin", Some("2")),
+                b256!("06c37168a7db5138defc7866392bb87a741f9b3d104deb5094588ce041cae335"),
+            ),
+            (
+                address!("2791Bca1f2de4661ED88A30C99A7a9449Aa84174"),
+                (137, "USD Coin (PoS)", None),
+                b256!("294369e003769a2d4d625e8a9ebebffa09ff70dd7c708497d8b56d2c2d199a19"),
+            ),
+        ];
+        for (token, (chain_id, name, version), separator) in known {
+            let domains = usual_domains(token, chain_id, name, version.map(str::to_owned));
+            let found = domains.iter().filter(|domain| domain.separator() == separator).count();
+            assert_eq!(found, 1, "{name}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use futures::future::join_all;
 use super::bindings::{Erc20, PreauthEscrow};
 use super::escrow::{EscrowCall, EscrowLog, decode_failure};
 use super::{Chain, ChainError};
-use crate::model::{CallFailure, ChainTime, OperationKind};
+use crate::model::{CallFailure, ChainTime, Consent, ConsentKind, OperationKind};
 
 /// A block's place in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,14 @@ impl Chain {
     ) -> Option<(usize, CallFailure)> {
         let terms = &call.terms;
         let hold = U256::from(terms.hold.get());
-        if self.allowance(terms.token, terms.sender, escrow).await.ok()? < hold {
+        let spender = match Consent::decode(&call.consent).map(|consent| consent.kind()) {
+            None | Some(ConsentKind::Eip712 | ConsentKind::Erc2612) => Some(escrow),
+            Some(ConsentKind::Erc3009) => None,
+            Some(ConsentKind::Permit2) => self.permit2_of(escrow).await.ok()?,
+        };
+        if let Some(spender) = spender
+            && self.allowance(terms.token, terms.sender, spender).await.ok()? < hold
+        {
             return Some((index, CallFailure::InsufficientAllowance));
         }
         if self.token_balance(terms.token, terms.sender).await.ok()? < hold {

@@ -224,7 +224,7 @@ mod tests {
                 json!({"type": "erc2612", "signature": "0x00", "permitSignature": "00"}),
                 "consent.permitSignature must be 0x followed by pairs of hexadecimal digits",
             ),
-            (json!({"type": "erc3009", "signature": "0x"}), "consent.signature must have 1 to 8192 bytes"),
+            (json!({"type": "erc3009", "signature": "0x"}), "consent.signature must have 1 to 4096 bytes"),
         ];
         for (body, message) in cases {
             assert_eq!(read(body.clone()), Err(vec![message.to_owned()]), "{body}");

@@ -183,7 +183,6 @@ fn refusals_of_a_payer() -> Vec<Refusal> {
         Refusal::InvalidConsent(ConsentFlaw::NotSigned),
         Refusal::InvalidConsent(ConsentFlaw::Permit),
         Refusal::InvalidConsent(ConsentFlaw::Used),
-        Refusal::InvalidConsent(ConsentFlaw::Refused("the token says: no".into())),
         Refusal::ContractNotAvailable("the escrow is paused".into()),
         Refusal::InsufficientAllowance,
         Refusal::InsufficientBalance,

@@ -69,7 +69,7 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
         Refusal::ConsentNotByContract(kind) => {
             consent_not_supported(*kind, "is supported for this token with ECDSA signatures of 65 bytes only")
         }
-        Refusal::InvalidConsent(flaw) => invalid_consent(flaw),
+        Refusal::InvalidConsent(flaw) => invalid_consent(*flaw),
         Refusal::ConsentRequired(demand) => {
             let whose = match demand {
                 Demand::Sender => "this sender demands signed consent",
@@ -153,7 +153,7 @@ fn consent_not_supported(kind: ConsentKind, how: &str) -> ApiError {
 }
 
 /// What is wrong with a consent, as far as it is known.
-fn invalid_consent(flaw: &ConsentFlaw) -> ApiError {
+fn invalid_consent(flaw: ConsentFlaw) -> ApiError {
     let (field, message) = match flaw {
         ConsentFlaw::NotSigned => ("consent", "consent is not the sender's signature over these terms"),
         ConsentFlaw::Permit => (
@@ -161,13 +161,8 @@ fn invalid_consent(flaw: &ConsentFlaw) -> ApiError {
             "consent.permitSignature is not the sender's permit for this hold, and his allowance is too small without it",
         ),
         ConsentFlaw::Used => ("consent", "consent was used before, or withdrawn by the sender"),
-        ConsentFlaw::Refused(_) => ("consent", "consent is not taken by the token"),
     };
-    let error = error(BAD_REQUEST, "invalid_consent", message).field(field);
-    match flaw {
-        ConsentFlaw::Refused(why) => error.detail(why),
-        ConsentFlaw::NotSigned | ConsentFlaw::Permit | ConsentFlaw::Used => error,
-    }
+    error(BAD_REQUEST, "invalid_consent", message).field(field)
 }
 
 /// The row exists and is REJECTED. "Failed to check preapproval" would say that the invoice id is still free, so what
@@ -265,12 +260,6 @@ mod tests {
                 Refusal::InvalidConsent(ConsentFlaw::Used),
                 400,
                 "consent was used before, or withdrawn by the sender",
-                "invalid_consent",
-            ),
-            (
-                Refusal::InvalidConsent(ConsentFlaw::Refused("no".into())),
-                400,
-                "consent is not taken by the token",
                 "invalid_consent",
             ),
             (

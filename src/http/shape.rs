@@ -13,7 +13,7 @@ use crate::model::{AmountError, BaseUnits, ChainTime, TokenAmount};
 use crate::preauth::RequestedTime;
 
 /// The longest signature that is taken, in bytes: 30 owners of a contract wallet, and what deploys it.
-const MAX_SIGNATURE_BYTES: usize = 8_192;
+const MAX_SIGNATURE_BYTES: usize = 4_096;
 /// What was sent is quoted up to here.
 const MAX_QUOTED_CHARS: usize = 64;
 
@@ -122,7 +122,7 @@ pub fn signature(text: &str) -> Result<Bytes, &'static str> {
     let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
     match bytes {
         Some(bytes) if (1..=MAX_SIGNATURE_BYTES).contains(&bytes.len()) => Ok(bytes.into()),
-        Some(_) => Err("must have 1 to 8192 bytes"),
+        Some(_) => Err("must have 1 to 4096 bytes"),
         None => Err("must be 0x followed by pairs of hexadecimal digits"),
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_signature_is_hexadecimal_and_bounded() {
         assert_eq!(signature("0x01ff").unwrap().as_ref(), [1, 255]);
-        for text in ["", "0x", "01ff", "0x1", "0xzz", &format!("0x{}", "00".repeat(8_193))] {
+        for text in ["", "0x", "01ff", "0x1", "0xzz", &format!("0x{}", "00".repeat(4_097))] {
             assert!(signature(text).is_err(), "{text}");
         }
     }

@@ -1,5 +1,7 @@
 //! A payer's consent to the terms of one hold, in the kinds the contract knows.
 
+use std::ops::Range;
+
 use alloy::primitives::{Address, B256, Bytes, U256, b256};
 use alloy::sol_types::{Eip712Domain, SolStruct, eip712_domain};
 use serde_json::{Value, json};
@@ -55,12 +57,14 @@ impl ConsentKind {
     }
 
     /// The kind of the contract's consent bytes. `None`: they are empty, or of no kind this version knows.
-    #[must_use]
-    pub fn of(consent: &[u8]) -> Option<Self> {
+    fn of(consent: &[u8]) -> Option<Self> {
         let first = consent.first()?;
         Self::ALL.into_iter().find(|kind| kind.byte() == *first)
     }
 }
+
+/// Bytes of an ECDSA signature.
+pub const ECDSA_BYTES: usize = 65;
 
 /// A payer's consent. A signature is ECDSA in 65 bytes, what a contract wallet accepts by ERC-1271, or, for one that is
 /// not deployed yet, such a signature wrapped by ERC-6492.
@@ -115,12 +119,43 @@ impl Consent {
         }
         bytes.into()
     }
+
+    /// Reads the contract's `consent` bytes. `None`: they are empty, or not laid out as any kind.
+    #[must_use]
+    pub fn decode(consent: &Bytes) -> Option<Self> {
+        let part = |range: Range<usize>| consent.get(range).map(|part| consent.slice_ref(part));
+        let rest = |start: usize| part(start..consent.len());
+        Some(match ConsentKind::of(consent)? {
+            ConsentKind::Eip712 => Self::Eip712 { signature: rest(1)? },
+            ConsentKind::Erc3009 => Self::Erc3009 { signature: rest(1)? },
+            ConsentKind::Erc2612 => {
+                let length = consent.get(1..3)?.try_into().ok()?;
+                let end = 3 + usize::from(u16::from_be_bytes(length));
+                Self::Erc2612 { permit_signature: part(3..end)?, signature: rest(end)? }
+            }
+            ConsentKind::Permit2 => {
+                Self::Permit2 { nonce: B256::try_from(consent.get(1..33)?).ok()?, signature: rest(33)? }
+            }
+        })
+    }
+
+    /// Every signature in it.
+    pub fn signatures(&self) -> impl Iterator<Item = &Bytes> {
+        let (first, second) = match self {
+            Self::Eip712 { signature } | Self::Erc3009 { signature } | Self::Permit2 { signature, .. } => {
+                (signature, None)
+            }
+            Self::Erc2612 { permit_signature, signature } => (permit_signature, Some(signature)),
+        };
+        std::iter::once(first).chain(second)
+    }
 }
 
-/// Whether a signature, or consent bytes that end with one, bring the deployment of the wallet along (ERC-6492).
+/// What a signature wrapped by ERC-6492 holds, encoded: who deploys the wallet, by which call, and the signature itself.
+/// `None`: it is not wrapped.
 #[must_use]
-pub fn deploys_wallet(signature: &[u8]) -> bool {
-    signature.ends_with(UNDEPLOYED_MARK.as_slice())
+pub fn unwrap_undeployed(signature: &[u8]) -> Option<&[u8]> {
+    signature.strip_suffix(UNDEPLOYED_MARK.as_slice())
 }
 
 /// What a wallet is asked to sign.
@@ -349,10 +384,13 @@ mod tests {
             (Consent::Permit2 { nonce: NONCE, signature }, permit2),
         ];
         for (consent, bytes) in cases {
-            assert_eq!(consent.encode(), Bytes::from(bytes.clone()));
-            assert_eq!(ConsentKind::of(&bytes), Some(consent.kind()));
+            let bytes = Bytes::from(bytes);
+            assert_eq!(consent.encode(), bytes);
+            assert_eq!(Consent::decode(&bytes), Some(consent));
         }
-        assert_eq!((ConsentKind::of(&[]), ConsentKind::of(&[9, 1])), (None, None));
+        for malformed in [&[][..], &[9, 1], &[2, 0], &[2, 0, 2, 1], &[4, 1]] {
+            assert_eq!(Consent::decode(&Bytes::copy_from_slice(malformed)), None, "{malformed:?}");
+        }
     }
 
     #[test]
@@ -365,7 +403,8 @@ mod tests {
 
     #[test]
     fn a_wrapped_signature_shows_its_mark() {
-        assert!(deploys_wallet(&[&[1, 2, 3][..], UNDEPLOYED_MARK.as_slice()].concat()));
-        assert!(!deploys_wallet(&[0x64; 65]));
+        let wrapped = [&[1, 2, 3][..], UNDEPLOYED_MARK.as_slice()].concat();
+        assert_eq!(unwrap_undeployed(&wrapped), Some(&[1, 2, 3][..]));
+        assert_eq!(unwrap_undeployed(&[0x64; 65]), None);
     }
 }

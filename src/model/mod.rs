@@ -26,7 +26,7 @@ mod wallet;
 pub use account::{Account, AccountError};
 pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
 pub use call_failure::{CallFailure, Disposition};
-pub use consent::{Consent, ConsentKind, ToSign, deploys_wallet, permit2_domain};
+pub use consent::{Consent, ConsentKind, ECDSA_BYTES, ToSign, permit2_domain, unwrap_undeployed};
 pub use eip712::typed_data;
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};

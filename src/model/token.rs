@@ -41,6 +41,11 @@ pub struct SignedMethod {
 }
 
 impl TokenSigning {
+    /// The kinds of consent that the token itself takes.
+    pub fn kinds(&self) -> impl Iterator<Item = ConsentKind> {
+        ConsentKind::ALL.into_iter().filter(|kind| self.method(*kind).is_some())
+    }
+
     /// The method that consents of a kind call on the token. `None`: it has none, or the kind needs none of it.
     #[must_use]
     pub fn method(&self, kind: ConsentKind) -> Option<&SignedMethod> {

@@ -2,20 +2,14 @@
 //! with a consent that the dry run refused.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use futures::{FutureExt, try_join};
+use futures::try_join;
 use serde_json::Value;
 
 use super::refusal::{ConsentFlaw, Demand};
 use super::terms::Plan;
 use super::{Fault, Preauths, Refusal, Stop};
 use crate::chain::{ChainError, approve_input};
-use crate::model::{
-    Consent, ConsentKind, SignedMethod, Tenant, Terms, ToSign, Token, TokenSigning, deploys_wallet,
-};
-use crate::store::tokens;
-
-/// Bytes of an ECDSA signature, the only one that a token's older methods take.
-const ECDSA_BYTES: usize = 65;
+use crate::model::{Consent, ConsentKind, ECDSA_BYTES, SignedMethod, Tenant, Terms, ToSign, Token};
 
 /// A way to consent to offered terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,44 +108,6 @@ impl Preauths {
         Ok(is_missing.then(|| approve_input(spender, amount)))
     }
 
-    /// What a token's holders can sign: as it is known, or asked where it is unknown or no longer true.
-    async fn signing(&self, token: &Token) -> Result<TokenSigning, Fault> {
-        let contract = token.contract.address();
-        if let Some(signing) = &token.signing {
-            let method = signing.permit.as_ref().or(signing.authorization.as_ref());
-            let told = match method {
-                Some(_) => self.inner.chain.domain_separator(contract).await?,
-                None => None,
-            };
-            // A token that was upgraded may have another name or version, and with it another domain.
-            let is_true = told.zip(method).is_none_or(|(told, method)| method.domain.separator() == told);
-            if is_true {
-                return Ok(signing.clone());
-            }
-        }
-        self.probe_signing(token).await
-    }
-
-    /// Asks a token what its holders can sign, and notes it where that is new.
-    pub(super) async fn probe_signing(&self, token: &Token) -> Result<TokenSigning, Fault> {
-        let contract = token.contract.address();
-        let signing = self.inner.chain.probe_signing(contract).await?;
-        if token.signing.as_ref() != Some(&signing) {
-            tracing::info!(
-                token = %contract, permit = signing.permit.is_some(), authorization = signing.authorization.is_some(),
-                "what the token's holders can sign is known"
-            );
-            let noted = signing.clone();
-            self.inner
-                .store
-                .write(move |connection| {
-                    async move { tokens::set_signing(connection, contract, &noted).await }.boxed()
-                })
-                .await?;
-        }
-        Ok(signing)
-    }
-
     /// Whether a creation brings the consent that its tenant demands, in a kind that its token has.
     pub(super) async fn judge_consent(
         &self,
@@ -184,8 +140,8 @@ impl Preauths {
     pub(super) async fn look_closer(&self, plan: &Plan, refusal: Refusal) -> Refusal {
         let flaw = match (&plan.consent, &refusal) {
             (Some(Consent::Erc2612 { .. }), Refusal::InsufficientAllowance) => Ok(Some(ConsentFlaw::Permit)),
-            (Some(Consent::Erc3009 { signature }), Refusal::TokenRefused(why)) => {
-                self.flaw_of_authorization(plan, signature, why).await
+            (Some(Consent::Erc3009 { signature }), Refusal::TokenRefused(_)) => {
+                self.flaw_of_authorization(plan, signature).await
             }
             _ => Ok(None),
         };
@@ -195,21 +151,16 @@ impl Preauths {
         }
     }
 
-    /// The token speaks of its own reasons only: a pause, a block, or the signature. What the signature is worth can be
-    /// found out without it.
+    /// The token refuses in words of its own, whatever the reason. What the signature is worth can be found out without
+    /// it.
     async fn flaw_of_authorization(
         &self,
         plan: &Plan,
         signature: &Bytes,
-        why: &str,
     ) -> Result<Option<ConsentFlaw>, Fault> {
         let (chain, terms) = (&self.inner.chain, &plan.terms);
         if chain.authorization_used(terms.token, terms.sender, terms.hash()).await? {
             return Ok(Some(ConsentFlaw::Used));
-        }
-        if deploys_wallet(signature) {
-            // Nobody can be asked before the wallet is there.
-            return Ok(Some(ConsentFlaw::Refused(why.to_owned())));
         }
         let signing = self.signing(&plan.token).await?;
         let Some(method) = signing.authorization else { return Ok(None) };

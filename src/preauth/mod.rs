@@ -18,6 +18,7 @@ mod refusal;
 mod repair;
 mod schedule;
 mod settle;
+mod signing;
 mod terms;
 mod unclaimed;
 mod wait;

@@ -3,7 +3,7 @@
 use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
 
 /// What is wrong with a consent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConsentFlaw {
     /// It is not the sender's signature over these terms.
     NotSigned,
@@ -11,8 +11,6 @@ pub enum ConsentFlaw {
     Permit,
     /// Its nonce was used, or withdrawn by the sender.
     Used,
-    /// The token does not take it, for this reason.
-    Refused(String),
 }
 
 /// Who demands that consent is signed.

@@ -104,7 +104,8 @@ interface IPreauthEscrow {
     error InvalidAmount(uint96 amount);
     /// @notice Sender or receiver is zero, the escrow, the token, or both are the same.
     error InvalidParty(address party);
-    /// @notice The consent has an unknown kind or does not carry the sender's signature over these terms.
+    /// @notice The consent has an unknown kind or form, or does not carry the sender's signature over these terms. What
+    /// the token (kind 3) or Permit2 (kind 4) refuses is refused in their own words.
     error InvalidConsent();
     /// @notice The sender demands signed consent; the allowance alone does not count.
     error ConsentRequired(address sender);
@@ -118,17 +119,29 @@ interface IPreauthEscrow {
     error InsufficientGas(uint256 required);
     /// @notice The call at `index` of a batch is none of the four operations, or is too short to hold terms.
     error InvalidCall(uint256 index);
-    /// @notice A token or a wallet called back into the escrow.
+    /// @notice A token, a wallet or its factory called back into the escrow.
     error Reentered();
-    /// @notice A setting is out of its bounds (zero maximum hold, a receiver delay beyond a year, no admin).
+    /// @notice A setting is out of its bounds (zero maximum hold, a receiver delay beyond a year, a Permit2 without
+    /// code, no admin).
     error InvalidSetting();
 
     // -------------------------------------------------------------- operations
 
     /// @notice Lock `terms.hold` of the sender's tokens. Operators only, not while paused.
     /// @param consent Empty: the allowance is the consent; the receiver must be registered and the sender must not
-    /// demand signatures. Otherwise one byte of kind and its payload. Kind 1: the sender's EIP-712 signature over the
-    /// terms (ECDSA, else ERC-1271).
+    /// demand signatures. Otherwise one byte of kind and its payload, in which the sender signed for these terms:
+    ///
+    /// - `01 ++ signature`: the sender's EIP-712 signature over the terms; takes an allowance.
+    /// - `02 ++ uint16 length ++ permitSignature ++ signature`: an ERC-2612 permit of the hold to the escrow until
+    ///   `expiresAt`, whose failure is ignored, then as kind 1.
+    /// - `03 ++ signature`: ERC-3009 `receiveWithAuthorization` of the hold by the escrow from 0 to `expiresAt`; the nonce
+    ///   is `hashTerms(terms)`. Needs no allowance.
+    /// - `04 ++ bytes32 nonce ++ signature`: Permit2 `permitWitnessTransferFrom` of the hold to the escrow until
+    ///   `expiresAt`; the witness is the terms. Takes an allowance for Permit2.
+    ///
+    /// A signature is ECDSA (65 bytes: r, s, v), or what the sender's wallet accepts by ERC-1271; either may be wrapped
+    /// by ERC-6492, which deploys a wallet that is not there yet. A permit or authorization of 65 bytes is handed to
+    /// the token as v, r, s, any other in one piece.
     function authorize(Terms calldata terms, bytes calldata consent) external;
 
     /// @notice Pay `amount` to the receiver, return the rest to the sender, close. Operators only, before expiry.
@@ -176,6 +189,8 @@ interface IPreauthEscrow {
     function RECEIVER_DELAY() external view returns (uint40);
     /// @notice Gas that a refund's token transfer is given.
     function REFUND_GAS() external view returns (uint256);
+    /// @notice The Permit2 that consent of kind 4 goes through; zero: there is none, and kind 4 is refused.
+    function PERMIT2() external view returns (address);
     function statusOf(bytes32 preauthId) external view returns (Status);
     /// @notice The storage word of a preauth: zero, the hash of its terms while open, or a small constant once closed.
     function preauths(bytes32 preauthId) external view returns (bytes32);

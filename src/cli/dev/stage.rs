@@ -100,6 +100,7 @@ impl Cast {
             operators: vec![self.operator],
             // Merchants of a test do not wait two days.
             receiver_delay: 0,
+            permit2: Some(chain.put_permit2().await?),
         };
         let steps = vec![
             (&self.admin, Step::deploy_escrow(&plan)),
