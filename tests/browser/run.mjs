@@ -12,7 +12,7 @@ if (!findChromium()) {
   process.exit(isRequired ? 1 : 0);
 }
 const folder = dirname(fileURLToPath(import.meta.url));
-const chosen = process.argv.slice(2);
+const flags = process.argv.slice(2);
 const stories = readdirSync(folder).filter((file) => file.endsWith(".test.mjs")).map((file) => join(folder, file));
-const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=2", ...chosen, ...stories], { stdio: "inherit", cwd: join(folder, "../..") });
+const { status } = spawnSync(process.execPath, ["--test", "--test-concurrency=2", ...flags, ...stories], { stdio: "inherit", cwd: join(folder, "../..") });
 process.exit(status ?? 1);

@@ -172,7 +172,8 @@ export async function prepare(): Promise<void> {
     app.purse = { account, balance, demandsSignature: demands };
     if (state.state === "open" && mayPay()) await freshOffer(connection);
   } catch (error) {
-    if (still()) fail("pay", error);
+    // What the payer was told last is more to the point.
+    if (still() && !app.trouble) fail("pay", error);
   }
   look();
 }
@@ -211,7 +212,7 @@ export const pay = () =>
 
 async function consented(connection: Connection): Promise<Signed> {
   const { state } = app;
-  let offer = app.offer;
+  let { offer } = app;
   if (!offer || Date.now() - offeredAt > FRESH_MS) offer = await freshOffer(connection);
   let taken = choice();
   if (!taken || !state) throw new Error("no terms were offered");
@@ -245,8 +246,7 @@ async function handIn(signed: Signed): Promise<void> {
       throw error;
     }
     app.unsent = undefined;
-    app.offer = undefined;
-    if (error instanceof Refused) await refresh();
+    await refresh();
     // Somebody was faster: another tab, most likely. The page shows what became of it.
     if (error instanceof Refused && error.code === "invoice_exists" && app.state?.hold) return;
     throw error;
@@ -301,6 +301,8 @@ async function act(place: Place, words: string, work: () => Promise<void>): Prom
     await work();
   } catch (error) {
     fail(place, error);
+    // What was refused may have to do with the account, or with terms that have aged.
+    if (place === "pay") void prepare();
   }
   app.busy = undefined;
   look();
