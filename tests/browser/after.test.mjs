@@ -20,11 +20,11 @@ describe("after the signature", () => {
 
   it("a payer sees what was kept and what came back", async () => {
     const { daemon } = stage;
-    await daemon.allowTip(1_000);
+    daemon.allowTip(1_000);
     const people = await payer();
     const link = await daemon.link("150.75", { description: "Two nights, room 12", returnUrl: "https://shop.example/orders/12" });
     const page = await paid(people, link);
-    await daemon.allowTip(0);
+    daemon.allowTip(0);
     await says(page, /165\.825 USDX are set aside/);
     await fits(page);
     await isAccessible(page);
@@ -91,6 +91,27 @@ describe("after the signature", () => {
     await switched.click();
     await until("it is off", async () => (await switched.getAttribute("aria-checked")) === "false");
     assert.equal(await stage.daemon.demandsSignature(people.account), false);
+    await people.browser.close();
+  });
+
+  it("a payer claims what the token had refused to send back", async () => {
+    const { daemon } = stage;
+    const people = await payer();
+    const token = await daemon.moodyToken(people.account);
+    const link = await daemon.link("5", { contractAddress: token.address });
+    const page = await paid(people, link);
+    await token.block(people.account, true);
+    await daemon.cancel(link);
+    await lookAgain(page);
+    await says(page, /The token refused to send 5 MOOD back to your wallet/);
+    await isAccessible(page);
+    await picture(page, "claim");
+    await page.locator("#release").click();
+    await says(page, /The transaction failed|Your wallet reported a problem/);
+    await token.block(people.account, false);
+    await page.locator("#release").click();
+    await says(page, /What the token had refused was paid out/);
+    assert.equal(await token.balance(people.account), daemon.units("1000"));
     await people.browser.close();
   });
 

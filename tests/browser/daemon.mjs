@@ -94,10 +94,12 @@ class Daemon {
   advance = (seconds) => this.ask("POST", "/dev/advance", { seconds });
 
   /** The tip that the merchant may add, in basis points: a word of the operator, beside the running daemon. */
-  async allowTip(bps) {
+  allowTip = (bps) => this.command("tenant", "set", "demo", "--tip-bps", String(bps));
+
+  command(...words) {
     const environment = { ...process.env, PREAUTHD_DATA_DIR: this.folder, PREAUTHD_RPC_URL: this.ready.rpcUrl };
-    const { status, stderr } = spawnSync(BINARY, ["tenant", "set", "demo", "--tip-bps", String(bps)], { env: environment });
-    if (status !== 0) throw new Error(`the tip could not be set: ${stderr}`);
+    const { status, stderr } = spawnSync(BINARY, words, { env: environment });
+    if (status !== 0) throw new Error(`preauthd ${words.join(" ")}: ${stderr}`);
   }
 
   /** Every hold that the merchant has from a payer. */
@@ -128,6 +130,22 @@ class Daemon {
     await this.mined(this.sender(account).writeContract({
       address: this.ready.token.address, abi: TOKEN, functionName: "approve", args: [spender, this.units(tokens)],
     }));
+  }
+
+  /** A token that refuses accounts on request; the payer has 1,000 of it. */
+  async moodyToken(account) {
+    const { abi, bytecode } = JSON.parse(readFileSync("contracts/artifacts/MoodyToken.json", "utf8"));
+    const owner = this.sender(await this.payer("0"));
+    const hash = await owner.deployContract({ abi, bytecode, args: ["Moody", "MOOD", this.ready.token.decimals] });
+    const { contractAddress: address } = await this.chain.waitForTransactionReceipt({ hash });
+    const write = (functionName, ...args) => this.mined(owner.writeContract({ address, abi, functionName, args }));
+    await write("mint", account.address, this.units("1000"));
+    this.command("token", "add", address, "--payer", account.address);
+    return {
+      address,
+      block: ({ address }, isBlocked) => write("block", address, isBlocked),
+      balance: ({ address: owner }) => this.chain.readContract({ address, abi, functionName: "balanceOf", args: [owner] }),
+    };
   }
 
   async mined(sent) {

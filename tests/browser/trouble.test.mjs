@@ -35,7 +35,7 @@ describe("a payer in trouble", () => {
   it("is on another network", async () => {
     const people = await payer({ wallet: { chainId: 1, knows: [1, stage.daemon.ready.chainId] } });
     const page = await connected(people, await stage.daemon.link("5"));
-    await says(page, /Your wallet is on Ethereum\. This payment is on Network 31337/);
+    await says(page, /Your wallet is on Ethereum\. This payment is on network 31337/);
     await fits(page);
     await isAccessible(page);
     await picture(page, "other-network");

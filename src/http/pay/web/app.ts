@@ -4,7 +4,7 @@ import { Refused, Unreachable, askTerms, readState, sendConsent } from "./api.js
 import type { Kind, Offer, PayState, Signed } from "./api.js";
 import { approve, check, rank, sign } from "./consents.js";
 import type { Choice } from "./consents.js";
-import { balanceOf, claimInput, demandInput, demandsSignature, expireInput, send } from "./contracts.js";
+import { balanceOf, claimInput, claimable, demandInput, demandsSignature, expireInput, send } from "./contracts.js";
 import { network } from "./networks.js";
 import { chooseAccount, connect, discover, forget, reconnect, switchNetwork, watch } from "./wallets.js";
 import type { Connection, Wallet } from "./wallets.js";
@@ -16,6 +16,8 @@ export interface Purse {
   account: Address;
   balance: bigint;
   demandsSignature: boolean;
+  /** What waits at the escrow for the hold's sender, whoever is connected. */
+  claimable: bigint;
 }
 
 /** Where the payer asked for something, so that what comes of it is said there. */
@@ -98,6 +100,7 @@ export async function refresh(): Promise<void> {
 
 function take(state: PayState): void {
   app.unreachable = false;
+  if (state.hold?.refundClaimable && !app.state?.hold?.refundClaimable) void Promise.resolve().then(prepare);
   app.state = state;
   if (state.hold) {
     app.unsent = undefined;
@@ -164,12 +167,13 @@ export async function prepare(): Promise<void> {
     const { provider } = connection.wallet;
     const { account } = connection;
     const escrow = state.hold?.escrow ?? state.escrow;
-    const [balance, demands] = await Promise.all([
+    const [balance, demands, waiting] = await Promise.all([
       balanceOf(provider, state.token.address, account),
       demandsSignature(provider, escrow, account),
+      state.hold?.refundClaimable ? claimable(provider, escrow, state.hold.sender, state.token.address) : 0n,
     ]);
     if (!still()) return;
-    app.purse = { account, balance, demandsSignature: demands };
+    app.purse = { account, balance, demandsSignature: demands, claimable: waiting };
     if (state.state === "open" && mayPay()) await freshOffer(connection);
   } catch (error) {
     // What the payer was told last is more to the point.
@@ -269,6 +273,7 @@ export const claim = () =>
     if (!connection || !state?.hold) return;
     const { escrow, terms } = state.hold;
     await send(connection, escrow, claimInput(terms.sender, terms.token), () => busy("release", "Waiting until the network has taken it…"));
+    await prepare();
   });
 
 /** Demands, on chain, that only a signature counts as this account's consent; or no longer does. */

@@ -30,6 +30,7 @@ const ABI = [
   method("approve", [ADDRESS("spender"), UINT], []),
   method("expire", [TERMS], []),
   method("claim", [ADDRESS("sender"), ADDRESS("token")], []),
+  method("claimable", [ADDRESS("sender"), ADDRESS("token")], [UINT]),
   method("requireSignedConsent", [BOOL], []),
   method("signedConsentRequired", [ADDRESS("sender")], [BOOL]),
 ] as const;
@@ -51,6 +52,12 @@ export async function allowance(provider: Provider, token: Address, owner: Addre
 export async function demandsSignature(provider: Provider, escrow: Address, account: Address): Promise<boolean> {
   const data = encodeFunctionData({ abi: ABI, functionName: "signedConsentRequired", args: [account] });
   return decodeFunctionResult({ abi: ABI, functionName: "signedConsentRequired", data: await view(provider, escrow, data) });
+}
+
+/** What waits at the escrow for a sender whose token refused to send it back. */
+export async function claimable(provider: Provider, escrow: Address, sender: Address, token: Address): Promise<bigint> {
+  const data = encodeFunctionData({ abi: ABI, functionName: "claimable", args: [sender, token] });
+  return decodeFunctionResult({ abi: ABI, functionName: "claimable", data: await view(provider, escrow, data) });
 }
 
 /** Whom an `approve` allows, and how much. Anything else throws: the page sends no other call that it was given. */

@@ -34,7 +34,8 @@ function facts(state: PayState): HTMLElement {
     ["Your wallet", state.hold ? address(state.hold.sender) : "the one you connect"],
     ["Token", el("span", {}, `${state.token.symbol} `, address(state.token.address))],
     ["Escrow contract", address(state.hold?.escrow ?? state.escrow)],
-    ["Network", `${network(state.chainId, state.walletRpcUrl).name} (id ${state.chainId})`],
+    ["Network", network(state.chainId, null).name],
+    ["Network id", String(state.chainId)],
     ["Invoice", el("bdi", {}, state.invoiceId)],
   ];
   if (state.state === "open") rows.push(["To be paid by", time(state.linkExpiresAt)]);

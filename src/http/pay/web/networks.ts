@@ -7,7 +7,7 @@ declare const KNOWN_NETWORKS: Known;
 export function network(chainId: number, rpcUrl: string | null): Network {
   const known = KNOWN_NETWORKS[chainId];
   return {
-    name: known?.[0] ?? `Network ${chainId}`,
+    name: known?.[0] ?? `network ${chainId}`,
     rpcUrl: rpcUrl ?? known?.[1],
     explorer: known?.[2],
     currency: { name: known?.[3] ?? "Ether", symbol: known?.[4] ?? "ETH", decimals: 18 },

@@ -18,31 +18,33 @@ export function showPanel(state: PayState): void {
   put("panel", key, () =>
     el("section", { class: "card", "aria-label": "Pay" },
       connection ? walletLine(connection) : el("h2", {}, "Pay with your wallet"),
-      step(state),
-      troubleBox()));
+      step(state)));
 }
 
 function step(state: PayState): HTMLElement | HTMLElement[] {
   const { connection, purse, offer, busy } = app;
   const taken = choice();
-  if (!connection) return busy ? busyLine(busy.words) : walletChoices((wallet) => void useWallet(wallet));
+  const trouble = troubleBox();
+  if (!connection) return [...pieces(trouble), ...(busy ? [busyLine(busy.words)] : walletChoices((wallet) => void useWallet(wallet)))];
   if (!isOnNetwork()) {
     const { name } = network(state.chainId, state.walletRpcUrl);
     const here = network(connection.chainId, null).name;
     return [
       el("p", {}, `Your wallet is on ${here}. This payment is on `, el("b", {}, name), "."),
+      ...pieces(trouble),
       busy ? busyLine(busy.words) : button("switch", `Switch to ${name}`, goToNetwork),
     ];
   }
   if (!mayPay()) {
     return [
       el("p", { class: "note" }, el("b", {}, "This payment is for another wallet"), "Only ", el("code", {}, state.sender), " can pay it."),
+      ...pieces(trouble),
       busy ? busyLine(busy.words) : button("account", "Choose another account", useOtherAccount),
     ];
   }
   if (!offer || !purse || !taken) {
     if (busy) return busyLine(busy.words);
-    return app.trouble ? button("again", "Try again", pay) : busyLine("Looking into your wallet…");
+    return trouble ? [trouble, button("again", "Try again", pay)] : busyLine("Looking into your wallet…");
   }
   const short = purse.balance < BigInt(offer.holdBaseUnits);
   if (short) return poor(state, offer, purse.balance);
@@ -51,10 +53,13 @@ function step(state: PayState): HTMLElement | HTMLElement[] {
     el("h2", {}, "What you sign"),
     signedFacts(state, offer, connection),
     el("p", {}, el("b", {}, `${title}. `), text),
+    ...pieces(trouble),
     busy ? busyLine(busy.words) : button("pay", app.unsent ? "Hand it in again" : label(state, offer, taken.needsApproval), pay),
     folds(taken.way),
   ];
 }
+
+const pieces = (trouble: HTMLElement | null) => (trouble ? [trouble] : []);
 
 const label = (state: PayState, offer: Offer, needsApproval: boolean) =>
   `${needsApproval ? "Allow and sign" : "Sign"} for ${number(offer.holdAmount)} ${state.token.symbol}`;

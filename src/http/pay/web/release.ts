@@ -7,14 +7,17 @@ import { network } from "./networks.js";
 import { number } from "./words.js";
 
 export function holdActions(state: PayState, hold: Hold): HTMLElement | null {
-  const canClaim = hold.refundClaimable !== null;
-  if (!isOverdue(state) && !canClaim) return null;
-  const work = canClaim ? claim : release;
+  const waits = hold.refundClaimable !== null;
+  if (!isOverdue(state) && !waits) return null;
+  const work = waits ? claim : release;
+  if (waits && app.purse && isOnNetwork() && app.purse.claimable === 0n && !app.busy) {
+    return el("section", { class: "card", "aria-label": "Have it back" }, el("p", {}, "What the token had refused was paid out to ", el("code", {}, hold.sender), "."));
+  }
   return el("section", { class: "card", "aria-label": "Have it back" },
-    canClaim ? el("p", {}, `The token refused to send ${number(hold.refundClaimable ?? "0")} ${state.token.symbol} back to your wallet. They wait for you at the escrow contract.`) : null,
+    waits ? el("p", {}, `The token refused to send ${number(hold.refundClaimable ?? "0")} ${state.token.symbol} back to your wallet. They wait for you at the escrow contract.`) : null,
     app.connection ? walletLine(app.connection) : null,
-    app.busy ? busyLine(app.busy.words) : action(state, canClaim ? "Claim them now" : "Send them back to me now", work),
     troubleBox(),
+    app.busy ? busyLine(app.busy.words) : action(state, waits ? "Claim them now" : "Send them back to me now", work),
     el("p", { class: "quiet small" }, "This is a transaction: your wallet charges a network fee. Any wallet can send it; the tokens go to ",
       el("code", {}, hold.sender), " and nowhere else."));
 }

@@ -48,7 +48,7 @@ export function showPlan(state: PayState): void {
         el("ul", { class: "legend" },
           line("", "The price", tokens(state, amount)),
           line("tip", "Room for a tip, at most", tokens(state, tip)),
-          line("none", "Held, and the most that can be taken", tokens(state, hold))),
+          line("sum", "Held, and the most that can be taken", tokens(state, hold))),
       ] : null,
       el("ol", { class: "steps" },
         el("li", {}, el("b", {}, `${tokens(state, hold)} are set aside`), " in an escrow contract, like a card’s reservation. Nobody has them yet."),
@@ -67,7 +67,7 @@ export function showHold(state: PayState): void {
   if (!hold) return put("hold", null, () => null);
   // Relative times change by themselves: once in a minute is enough.
   const minute = Math.floor(Date.parse(state.now) / 60_000);
-  put("hold", [hold, isOverdue(state), minute, app.busy, app.trouble, app.connection?.account, app.connection?.chainId, app.wallets.length, app.looked], () => [
+  put("hold", [hold, isOverdue(state), minute, app.busy, app.trouble, app.connection?.account, app.connection?.chainId, app.purse?.claimable.toString(), app.wallets.length, app.looked], () => [
     told(state, hold),
     holdActions(state, hold),
     state.returnUrl && hold.status !== "PENDING" ? returnLink(state.returnUrl, state.merchant) : null,
@@ -97,14 +97,15 @@ function told(state: PayState, hold: Hold): HTMLElement {
         bar([["", hold.settledAmount ?? "0"], ["back", hold.returnedAmount ?? "0"]]),
         el("ul", { class: "legend" },
           line("", ["To ", el("bdi", {}, state.merchant)], tokens(state, hold.settledAmount ?? "0")),
-          line("back", "Back to your wallet", tokens(state, hold.returnedAmount ?? "0"))),
+          line("back", hold.refundClaimable ? "Yours, refused by the token" : "Back to your wallet", tokens(state, hold.returnedAmount ?? "0"))),
         links,
       ]);
     case "CANCELLED":
     case "EXPIRED":
       return standing("off", BACK, hold.status === "EXPIRED" ? "Nothing was taken in time" : "The merchant has cancelled this payment", [
-        el("p", {}, hold.returnedAmount ? `All ${tokens(state, hold.returnedAmount)} came back to ` : "Nothing had been set aside. ",
-          hold.returnedAmount ? [el("code", { title: hold.sender }, short(hold.sender)), "."] : null),
+        el("p", {}, !hold.returnedAmount ? "Nothing had been set aside."
+          : hold.refundClaimable ? `All ${tokens(state, hold.returnedAmount)} are yours again.`
+          : [`All ${tokens(state, hold.returnedAmount)} came back to `, el("code", { title: hold.sender }, short(hold.sender)), "."]),
         links,
       ]);
     case "REJECTED":
@@ -145,7 +146,7 @@ function bar(parts: [string, string][]): HTMLElement | null {
 }
 
 function line(kind: string, what: string | (string | Node)[], amount: string): HTMLElement {
-  return el("li", {}, kind === "none" ? null : el("i", { class: kind, "aria-hidden": "true" }), el("span", {}, what), el("b", {}, amount));
+  return el("li", { class: kind }, kind === "sum" ? null : el("i", { class: kind, "aria-hidden": "true" }), el("span", {}, what), el("b", {}, amount));
 }
 
 function transactions(state: PayState, hold: Hold): HTMLElement | null {
