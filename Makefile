@@ -13,7 +13,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts check-artifacts lint gas test-rust artifacts clean
+.PHONY: help run test test-contracts check-artifacts check-page lint gas test-page test-rust artifacts page clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -23,7 +23,7 @@ run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make 
 	cargo run --profile $(PROFILE) --bin preauthd -- dev $(ARGS)
 
 # The tests of the daemon come last: their summary is what one wants to read at the end.
-test: test-contracts check-artifacts gas lint test-rust ## Check everything: contracts, artifacts, gas, style, daemon
+test: test-contracts check-artifacts check-page gas lint test-page test-rust ## Check everything: contracts, artifacts, gas, style, page, daemon
 
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt
@@ -32,12 +32,20 @@ test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 check-artifacts: $(NPM_PACKAGES) ## Check that the committed ABI and bytecode are what the sources compile to
 	$(NPM_RUN) artifacts:check
 
+check-page: $(NPM_PACKAGES) ## Check that the committed page for payers is what its sources build to, and its types
+	$(NPM_RUN) page:types
+	$(NPM_RUN) page:check
+
 gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits
 	$(NPM_RUN) gas
 
 lint: ## Check formatting, and clippy without a warning
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+test-page: $(NPM_PACKAGES) ## Use the page for payers in a real Chromium, where there is one
+	cargo build --bin preauthd
+	$(NPM_RUN) page:test
 
 test-rust: $(NPM_PACKAGES) ## Run the daemon's tests, on real anvils
 ifeq ($(NEXTEST),yes)
@@ -48,6 +56,9 @@ endif
 
 artifacts: $(NPM_PACKAGES) ## Compile the contracts anew into contracts/artifacts
 	$(NPM_RUN) artifacts
+
+page: $(NPM_PACKAGES) ## Bundle the page for payers anew into src/http/pay/built
+	$(NPM_RUN) page
 
 clean: ## Remove everything that was built, installed or kept by dev
 	cargo clean

@@ -171,3 +171,124 @@ fn decode_columns(row: &SqliteRow) -> Result<PayLink, StoreError> {
         created_at: millis(row, "created_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::Address;
+    use futures::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{PayToken, Tenant, TokenAmount};
+    use crate::store::{Store, tenants};
+
+    fn tenant() -> Tenant {
+        Tenant {
+            id: TenantId(Uuid::from_u128(1)),
+            name: "shop".into(),
+            disabled: false,
+            allowed_tip_bps: 0,
+            default_ttl_seconds: 60,
+            require_signed_consent: false,
+            rules: Default::default(),
+        }
+    }
+
+    fn link(token: u8) -> PayLink {
+        let account = |byte| Account::from_address(Address::repeat_byte(byte));
+        PayLink {
+            tenant: tenant().id,
+            invoice: InvoiceId::parse("INV-1").unwrap(),
+            token_hash: PayToken::from_random([token; 32]).hash(),
+            sender: Some(account(1)),
+            receiver: account(2),
+            token: account(3),
+            amount: TokenAmount::parse("150.750").unwrap(),
+            expires_at: Some(ChainTime(9_000)),
+            settle_at: None,
+            description: Some("Two nights".into()),
+            return_url: None,
+            lapses: ChainTime(500),
+            withdrawn_at: None,
+            created_at: Millis(1),
+        }
+    }
+
+    async fn shop() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let insert = store.write::<_, StoreError, _>(|tx| {
+            async move { tenants::insert(tx, &tenant(), Millis(1)).await }.boxed()
+        });
+        insert.await.unwrap();
+        (folder, store)
+    }
+
+    async fn put(store: &Store, link: PayLink, now: u64) -> bool {
+        let put = store.write::<_, StoreError, _>(move |tx| {
+            async move { insert(tx, &link, ChainTime(now)).await }.boxed()
+        });
+        put.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_link_comes_back_as_it_was_stored() {
+        let (_folder, store) = shop().await;
+        assert!(put(&store, link(7), 100).await);
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(by_token(&mut reader, link(7).token_hash).await.unwrap(), Some(link(7)));
+        assert_eq!(by_invoice(&mut reader, tenant().id, &link(7).invoice).await.unwrap(), Some(link(7)));
+        assert_eq!(by_token(&mut reader, link(8).token_hash).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn only_a_link_that_nobody_can_pay_makes_room() {
+        let (_folder, store) = shop().await;
+        assert!(put(&store, link(7), 100).await);
+        assert!(!put(&store, link(8), 499).await);
+        assert!(put(&store, link(8), 500).await);
+        let withdraw = store
+            .write::<_, StoreError, _>(|tx| async move { withdraw(tx, link(8), Millis(5)).await }.boxed());
+        assert_eq!(withdraw.await.unwrap().withdrawn_at, Some(Millis(5)));
+        assert!(put(&store, link(9), 100).await);
+        let mut reader = store.read().await.unwrap();
+        for gone in [7, 8] {
+            assert_eq!(by_token(&mut reader, link(gone).token_hash).await.unwrap(), None);
+        }
+        assert_eq!(by_token(&mut reader, link(9).token_hash).await.unwrap(), Some(link(9)));
+    }
+
+    #[tokio::test]
+    async fn nobody_signs_what_was_damaged() {
+        let (_folder, store) = shop().await;
+        assert!(put(&store, link(7), 100).await);
+        for damage in [
+            "amount_written = '1507.50'",
+            "receiver_written = sender_written",
+            "sender_written = NULL",
+            "expires_at = 1",
+            "settle_at = 1",
+            "lapses = 50000",
+            "withdrawn_at = 4",
+            "description = 'Three nights'",
+            "seal = x'00'",
+        ] {
+            let damaged = store.write::<(), StoreError, _>(move |tx| {
+                async move {
+                    sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE pay_links SET {damage}")))
+                        .execute(&mut *tx)
+                        .await?;
+                    // Handed out of the change as its error, which undoes it.
+                    by_token(tx, link(7).token_hash).await.map(drop)?;
+                    panic!("{damage} was believed")
+                }
+                .boxed()
+            });
+            let StoreError::Unreadable(row) = damaged.await.unwrap_err() else { panic!("{damage}") };
+            assert_eq!((row.table, row.invoice), (Table::PayLinks, Some(link(7).invoice)), "{damage}");
+        }
+        let mut reader = store.read().await.unwrap();
+        assert_eq!(unreadable_after(&mut reader, 0, 10).await.unwrap(), (Vec::new(), Some(1)));
+        assert_eq!(unreadable_after(&mut reader, 1, 10).await.unwrap(), (Vec::new(), None));
+    }
+}
