@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { fits, isAccessible, picture, says } from "./browser.mjs";
+import { until } from "./patience.mjs";
 import { connected, payer, setStage, stage } from "./stage.mjs";
 
 /** Nothing was held, and he can go on from here. */
@@ -143,6 +144,33 @@ describe("a payer in trouble", () => {
     await page.locator("#pay").click();
     await says(page, /You need not do anything more/);
     assert.equal((await stage.daemon.holdsOf(people.account)).length, 1);
+    await people.browser.close();
+  });
+
+  it("is told when the server is gone, and when it is back", async () => {
+    const people = await payer();
+    people.browser.expects = /ERR_|net::/;
+    const page = await connected(people, await stage.daemon.link("5"));
+    await page.locator("#pay").waitFor();
+    await page.route("**/state", (route) => route.abort("connectionrefused"));
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    await says(page, /The server does not answer/);
+    await isAccessible(page);
+    await page.unroute("**/state");
+    await until("the notice is gone", async () => !/does not answer/.test(await page.locator("main").innerText()));
+    await people.browser.close();
+  });
+
+  it("locks his wallet, and unlocks it", async () => {
+    const people = await payer();
+    const page = await connected(people, await stage.daemon.link("5"));
+    await page.locator("#pay").waitFor();
+    people.wallet.connected = false;
+    await people.wallet.emit("accountsChanged", []);
+    await says(page, /Pay with your wallet/);
+    people.wallet.connected = true;
+    await page.reload();
+    await page.locator("#pay").waitFor();
     await people.browser.close();
   });
 

@@ -63,7 +63,7 @@ async fn sale_to_a_stranger(world: &World) -> Sale {
 }
 
 fn link<'a>(world: &'a World, api: &'a Api, invoice: &str, sale: &Sale) -> Create<'a> {
-    api.create(invoice).receiver(sale.receiver).token(world.ready.token.address).amount("21").as_pay_link()
+    api.create(invoice).receiver(sale.receiver).token(world.ready.token.address).amount("21").only_link()
 }
 
 #[tokio::test]

@@ -222,7 +222,7 @@ impl Create<'_> {
     }
 
     /// Makes a pay link instead of creating.
-    pub fn as_pay_link(mut self) -> Self {
+    pub fn only_link(mut self) -> Self {
         self.path = "/pay-links";
         self
     }

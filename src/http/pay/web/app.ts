@@ -128,8 +128,14 @@ export const useOtherAccount = () =>
     if (app.connection) connected(await chooseAccount(app.connection.wallet));
   });
 
+/** The payer wants another wallet, or none. */
 export function disconnect(): void {
   forget();
+  disconnected();
+}
+
+/** The wallet shows no account any more: it was locked, perhaps, and comes back. */
+function disconnected(): void {
   stopWatching();
   Object.assign(app, { connection: undefined, trouble: undefined } satisfies Partial<App>);
   emptied();
@@ -147,7 +153,7 @@ export const goToNetwork = () =>
 function connected(connection: Connection): void {
   stopWatching();
   app.connection = connection;
-  stopWatching = watch(connection, (changed) => (changed ? connected(changed) : disconnect()));
+  stopWatching = watch(connection, (changed) => (changed ? connected(changed) : disconnected()));
   app.trouble = undefined;
   emptied();
   look();

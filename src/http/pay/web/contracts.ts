@@ -92,13 +92,18 @@ export async function wouldSucceed({ wallet, account }: Connection, to: Address,
 /** A transaction was mined and failed. */
 export class Reverted extends Error {}
 
+/** A transaction was sent, and nobody can tell what became of it. */
+export class Unseen extends Error {}
+
 const RECEIPT_PAUSE_MS = 1_000;
+/** Ten minutes: after that the wallet itself knows better, where it may have been replaced. */
+const RECEIPT_TRIES = 600;
 
 /** Sends a transaction by the wallet, says that it is on its way, and returns when it was mined. */
 export async function send({ wallet, account }: Connection, to: Address, data: Hex, sent: () => void): Promise<void> {
   const hash = await wallet.provider.request({ method: "eth_sendTransaction", params: [{ from: account, to, data }] });
   sent();
-  for (;;) {
+  for (let tries = 0; tries < RECEIPT_TRIES; tries++) {
     const receipt = (await wallet.provider.request({ method: "eth_getTransactionReceipt", params: [hash] })) as { status?: Hex } | null;
     if (receipt) {
       if (receipt.status === "0x0") throw new Reverted();
@@ -106,4 +111,5 @@ export async function send({ wallet, account }: Connection, to: Address, data: H
     }
     await new Promise((done) => setTimeout(done, RECEIPT_PAUSE_MS));
   }
+  throw new Unseen();
 }

@@ -46,5 +46,10 @@ export function put(id: string, key: unknown, build: () => Child): void {
   const open = [...place.querySelectorAll("details[open]")].map(({ id }) => id);
   place.replaceChildren(...flat([build()]));
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  if (focused) document.getElementById(focused)?.focus();
+  if (focused === undefined) return;
+  const again = focused && document.getElementById(focused);
+  if (again) return again.focus();
+  // What had the focus is gone: those who use no mouse go on from here and not from the top.
+  place.tabIndex = -1;
+  place.focus({ preventScroll: true });
 }

@@ -45,10 +45,9 @@ let wasReady = false;
 function look(): void {
   if (app.gone) return gone();
   const { state } = app;
-  if (!state) {
-    if (app.unreachable) put("head", "unreachable", () => el("p", { class: "bad", role: "alert" }, el("b", {}, "The server does not answer"), "This page tries again by itself."));
-    return;
-  }
+  put("notice", app.unreachable, () => app.unreachable && el("p", { class: "bad", role: "alert" },
+    el("b", {}, "The server does not answer"), state ? "What you see may be out of date. " : "", "This page tries again by itself."));
+  if (!state) return;
   if (!wasReady) {
     wasReady = true;
     void prepare();
@@ -68,7 +67,7 @@ function gone(): void {
   clearTimeout(timer);
   put("head", "gone", () => el("div", { class: "card" },
     el("h1", {}, "The merchant has withdrawn this link"), el("p", {}, "Nothing was taken from you. Ask the merchant for a new one.")));
-  for (const id of ["hold", "plan", "panel", "more"]) put(id, null, () => null);
+  for (const id of ["notice", "hold", "plan", "panel", "more"]) put(id, null, () => null);
 }
 
 /** Tells those who do not see the page what has changed on it. */

@@ -2,7 +2,7 @@
 import type { Kind } from "./api.js";
 import { Refused, Unreachable } from "./api.js";
 import { Mismatch } from "./consents.js";
-import { Reverted } from "./contracts.js";
+import { Reverted, Unseen } from "./contracts.js";
 import { isUnknownChain } from "./wallets.js";
 import type { WalletError } from "./wallets.js";
 
@@ -91,6 +91,9 @@ export function trouble(error: unknown): Trouble {
   }
   if (error instanceof Reverted) {
     return { title: "The transaction failed", text: "It was mined and changed nothing. Your wallet's history shows it. You can try again." };
+  }
+  if (error instanceof Unseen) {
+    return { title: "The network takes long", text: "The transaction was sent and is not there yet. Your wallet’s history shows it; this page notices what comes of it." };
   }
   if (error instanceof Refused) return refusal(error);
   return walletTrouble((error ?? {}) as WalletError, error);
