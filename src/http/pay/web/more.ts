@@ -2,7 +2,7 @@
 import { app, demandSignature, isOnNetwork } from "./app.js";
 import type { PayState } from "./api.js";
 import { el, put } from "./dom.js";
-import { network } from "./networks.js";
+import { isKnown, network } from "./networks.js";
 import { busyLine } from "./panel.js";
 import { time } from "./words.js";
 
@@ -34,8 +34,7 @@ function facts(state: PayState): HTMLElement {
     ["Your wallet", state.hold ? address(state.hold.sender) : "the one you connect"],
     ["Token", el("span", {}, `${state.token.symbol} `, address(state.token.address))],
     ["Escrow contract", address(state.hold?.escrow ?? state.escrow)],
-    ["Network", network(state.chainId, null).name],
-    ["Network id", String(state.chainId)],
+    ["Network", isKnown(state.chainId) ? `${network(state.chainId, null).name} (${state.chainId})` : String(state.chainId)],
     ["Invoice", el("bdi", {}, state.invoiceId)],
   ];
   if (state.state === "open") rows.push(["To be paid by", time(state.linkExpiresAt)]);

@@ -4,6 +4,8 @@ import type { Network } from "./wallets.js";
 type Known = Record<number, [name: string, rpcUrl: string, explorer: string, currencyName: string, symbol: string]>;
 declare const KNOWN_NETWORKS: Known;
 
+export const isKnown = (chainId: number) => chainId in KNOWN_NETWORKS;
+
 export function network(chainId: number, rpcUrl: string | null): Network {
   const known = KNOWN_NETWORKS[chainId];
   return {

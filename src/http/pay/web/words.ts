@@ -53,9 +53,9 @@ function parts(seconds: number): [number, Intl.RelativeTimeFormatUnit] {
 /** How a way of consent is put to somebody who has never heard of it. */
 export function wayWords(kind: Kind, needsApproval: boolean): { title: string; text: string } {
   if (needsApproval) {
-    const whom = kind === "permit2" ? "Permit2, a contract many apps share," : "the escrow contract";
+    const whom = kind === "permit2" ? "Permit2, a contract that many apps share," : "the escrow contract";
     return {
-      title: "A transaction, then a signature",
+      title: kind === "permit2" ? "A transaction for Permit2, then a signature" : "A transaction, then a signature",
       text: `First a transaction that lets ${whom} move your tokens; your wallet charges a network fee for it. Then you sign the terms.`,
     };
   }
