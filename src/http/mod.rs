@@ -20,6 +20,7 @@ mod invoice_path;
 mod json;
 mod list;
 mod metrics;
+mod offers;
 mod openapi;
 mod patience;
 mod pay;
@@ -31,6 +32,7 @@ mod terms;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod typed_data;
 mod view;
 mod wallets;
 mod withdraw;

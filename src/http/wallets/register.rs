@@ -13,6 +13,7 @@ use crate::http::caller::Opener;
 use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, Object};
 use crate::http::shape::{self, Shape};
+use crate::http::typed_data::TypedData;
 use crate::model::{Account, Millis, Scope};
 use crate::preauth::{ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof};
 
@@ -61,8 +62,7 @@ pub struct ProofOffer {
     #[schema(format = "date-time")]
     pub deadline: String,
     /// For `eth_signTypedData_v4`.
-    #[schema(value_type = Object)]
-    pub typed_data: serde_json::Value,
+    pub typed_data: TypedData,
 }
 
 impl From<ProofChallenge> for ProofRequired {
@@ -70,7 +70,7 @@ impl From<ProofChallenge> for ProofRequired {
         let proof = ProofOffer {
             nonce: challenge.nonce.to_string(),
             deadline: Millis(challenge.deadline.saturating_mul(1_000)).to_rfc3339(),
-            typed_data: challenge.typed_data,
+            typed_data: TypedData(challenge.typed_data),
         };
         Self { status: "PROOF_REQUIRED", proof }
     }

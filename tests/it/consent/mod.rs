@@ -9,17 +9,14 @@ mod support;
 mod wallets;
 
 use alloy::primitives::{Address, U256};
+use alloy::sol_types::SolConstructor;
 use serde_json::{Value, json};
 
 use crate::harness::api::Create;
 use crate::harness::chain::Token;
 use crate::harness::{Answer, Sale, Wallet, World, units};
 
-alloy::sol! {
-    #[sol(rpc)]
-    FiatToken,
-    "contracts/artifacts/FiatToken.json"
-}
+alloy::sol!(FiatToken, "contracts/artifacts/FiatToken.json");
 
 async fn terms(world: &World, invoice: &str, sale: &Sale, amount: &str) -> Answer {
     world.create(invoice, sale).amount(amount).only_terms().send().await.is(200)
@@ -27,8 +24,8 @@ async fn terms(world: &World, invoice: &str, sale: &Sale, amount: &str) -> Answe
 
 /// A token as the large dollar tokens are.
 async fn deploy_fiat_token(world: &World, version: &str) -> Address {
-    let code = FiatToken::deploy_builder(&world.chain.provider, version.to_owned()).calldata().clone();
-    world.chain.deploy(code).await
+    let arguments = FiatToken::constructorCall { version_: version.to_owned() }.abi_encode();
+    world.chain.deploy([FiatToken::BYTECODE.as_ref(), &arguments].concat().into()).await
 }
 
 /// A sale in a token that the operator admits. Its sender has some, and has allowed nothing.
@@ -94,7 +91,9 @@ impl<'a> Offer<'a> {
     /// The whole way: the lock, and a settlement of a part of it.
     async fn is_taken_up(&self, consent: Value) {
         let (world, sale) = (self.world, self.sale);
-        self.create(consent).send().await.is(201);
+        let locked = self.create(consent).send().await.is(201);
+        let (used, limit) = world.chain.gas(locked.text("transactionHash")).await;
+        assert!(used * 2 < limit, "dearer tokens and wallets find room: {used} of {limit}");
         world.assert_paid(sale, "0", &self.amount).await;
         assert_eq!(world.chain.allowance(sale.sender.address).await, U256::ZERO, "nothing more can be taken");
         world.api.settle(&self.invoice, "1").await.is(200);

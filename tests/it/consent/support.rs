@@ -11,11 +11,7 @@ use crate::harness::world::invoice;
 use crate::harness::{Plan, Sale, World, units, until};
 use crate::storage::change;
 
-alloy::sol! {
-    #[sol(rpc)]
-    FallbackToken,
-    "contracts/artifacts/FallbackToken.json"
-}
+alloy::sol!(FallbackToken, "contracts/artifacts/FallbackToken.json");
 
 /// The kinds of a token, as `GET /tokens` shows them.
 async fn shown_kinds(world: &World, token: Address) -> Value {
@@ -48,9 +44,8 @@ async fn assert_not_supported(world: &World, sale: &Sale, token: Address, consen
 async fn a_token_that_takes_no_signatures_says_so() {
     let world = World::start(Plan::on_node("0.2")).await;
     let plain = world.chain.deploy_moody_token().await;
-    let code = FallbackToken::deploy_builder(&world.chain.provider).calldata().clone();
     // Whoever calls any method of it is told nothing, and that it went well.
-    let swallowing = world.chain.deploy(code).await;
+    let swallowing = world.chain.deploy(FallbackToken::BYTECODE.clone()).await;
     for token in [plain, swallowing] {
         let sale = sale_in(&world, token).await;
         assert_eq!(offered_kinds(&world, &sale, token).await, ["eip712", "permit2"]);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use alloy::consensus::Transaction;
 use alloy::dyn_abi::TypedData;
 use alloy::eips::BlockNumberOrTag;
 use alloy::network::Ethereum;
@@ -240,6 +241,13 @@ impl Eyes {
         self.provider.get_transaction_receipt(hash.parse().ok()?).await.expect("a node that answers")
     }
 
+    /// Gas a mined transaction used, and the limit it was given.
+    pub async fn gas(&self, hash: &str) -> (u64, u64) {
+        let sent = self.provider.get_transaction_by_hash(hash.parse().expect("a hash")).await;
+        let limit = sent.expect("a node that answers").expect("the transaction").gas_limit();
+        (self.receipt(hash).await.expect("a receipt").gas_used, limit)
+    }
+
     /// The chain's time, Unix seconds.
     pub async fn now(&self) -> u64 {
         self.head().await.1
@@ -294,7 +302,7 @@ impl Eyes {
             from: Some(from),
             to: Some(to.into()),
             input: input.into(),
-            gas: Some(300_000),
+            gas: Some(1_000_000),
             max_fee_per_gas: Some(tip + 1_000_000_000_000),
             max_priority_fee_per_gas: Some(tip),
             ..Default::default()
