@@ -17,10 +17,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
-use crate::http::{DevPowers, HttpState, router};
+use crate::http::{DevPowers, HttpState, router, webhook_body};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
+use crate::webhooks::{Courier, WebhookSettings, Webhooks};
 
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
@@ -51,6 +52,9 @@ pub struct DaemonConfig {
     pub request_timeout: Duration,
     /// How often database and chain are compared; `None`: never.
     pub reconcile_every: Option<Duration>,
+    /// How long before its expiry a hold is announced to expire; zero: never.
+    pub expiring_before: Duration,
+    pub webhooks: WebhookSettings,
     /// Only in `dev`: the admin key, so that receivers are allowed on chain at once, and the clock can be moved.
     pub dev_admin: Option<PrivateKeySigner>,
 }
@@ -132,8 +136,23 @@ impl Daemon {
         workers.spawn(caretaker.run(stop.clone()));
         workers.spawn(observer.run(stop.clone()));
         workers.spawn(watch_disk(store.health(), standing.clone(), stop.clone()));
-        let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
+        let sweeper = Sweeper::new(
+            store.clone(),
+            clock.clone(),
+            signals.clone(),
+            standing.clone(),
+            config.expiring_before.as_secs(),
+        );
         workers.spawn(sweeper.run(stop.clone()));
+        let courier = Courier::new(
+            store.clone(),
+            signals.clone(),
+            standing.clone(),
+            config.webhooks.clone(),
+            webhook_body,
+        )
+        .context("making a client for webhooks")?;
+        workers.spawn(courier.run(stop.clone()));
 
         if let Some(every) = config.reconcile_every {
             let depth = config.lane.reorg_depth;
@@ -149,10 +168,15 @@ impl Daemon {
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
             Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
+        let webhooks = Webhooks::new(store.clone(), signals.clone(), config.webhooks);
+        let close_door = CancellationToken::new();
         let state = HttpState {
             preauths,
+            webhooks,
             store: store.clone(),
             standing,
+            signals: signals.clone(),
+            closing: close_door.clone(),
             clock,
             chain_id: config.chain_id,
             escrow: config.escrow,
@@ -163,7 +187,6 @@ impl Daemon {
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
-        let close_door = CancellationToken::new();
         let serving =
             axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());

@@ -87,6 +87,8 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
         lane: config.lane.clone(),
         request_timeout: config.request_timeout,
         reconcile_every: config.reconcile_every,
+        expiring_before: config.expiring_before,
+        webhooks: config.webhooks()?,
         dev_admin: None,
     })
 }

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -25,6 +26,7 @@ use crate::model::{
 };
 use crate::preauth::{PreauthSettings, Preauths, Snapshot};
 use crate::store::{Store, StoreError, api_keys, instance, preauths, tenants, tokens};
+use crate::webhooks::{WebhookSettings, Webhooks};
 
 pub const TOKEN: &str = "0x9f8f72aa9304c8b593d555f12ef6589cc3a579a2";
 const SENDER: &str = "0x41c528683845350e9bfc937e0f6c72bc999b5cdc";
@@ -54,6 +56,7 @@ impl House {
             operators: vec![Address::repeat_byte(0x0b)],
             request_timeout: Duration::from_secs(1),
         };
+        let webhooks = Webhooks::new(store.clone(), signals.clone(), WebhookSettings::default());
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),
@@ -64,8 +67,11 @@ impl House {
         );
         let state = HttpState {
             preauths,
+            webhooks,
             store: store.clone(),
             standing,
+            signals,
+            closing: CancellationToken::new(),
             clock,
             chain_id: CHAIN_ID,
             escrow: ESCROW,

@@ -6,6 +6,7 @@
 mod account;
 mod amount;
 mod call_failure;
+mod event;
 mod history;
 mod ids;
 mod operation;
@@ -19,10 +20,12 @@ mod terms;
 mod time;
 mod token;
 mod wallet;
+mod webhook;
 
 pub use account::{Account, AccountError};
 pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
 pub use call_failure::{CallFailure, Disposition};
+pub use event::{Event, EventKind, EventState};
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use operation::{Operation, OperationKind, OperationState};
@@ -37,4 +40,5 @@ pub use tenant::{Scope, Tenant};
 pub use terms::{SIGNED_CONSENT_KIND, Terms, consent_bytes};
 pub use time::{ChainTime, Millis};
 pub use token::Token;
+pub use webhook::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, SigningScheme};
 pub use wallet::WalletRole;

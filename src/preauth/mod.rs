@@ -7,6 +7,7 @@
 mod authorize;
 mod cancel;
 mod check;
+mod events;
 mod past;
 mod patrol;
 mod query;
@@ -31,6 +32,7 @@ use crate::model::{Account, ChainTime, InvoiceId, OperationKind, Preauth, TokenA
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
+pub use events::Told;
 pub use patrol::Patrol;
 pub use reconcile::{ReconcileError, Scope, reconcile};
 pub use refusal::Refusal;
