@@ -169,9 +169,7 @@ impl Reader {
             })
         });
         WebhookSettings {
-            allow_private: self
-                .boolean("webhooks_allow_private")
-                .unwrap_or(default.allow_private),
+            allow_private: self.boolean("webhooks_allow_private").unwrap_or(default.allow_private),
             retry_schedule: schedule.map_or(default.retry_schedule, Into::into),
             time_limit: self
                 .whole("webhooks_time_limit_s", 1..=60)

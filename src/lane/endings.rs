@@ -2,8 +2,8 @@
 
 use super::backoff;
 use crate::model::{
-    BatchId, CallFailure, ChainTime, Disposition, EventKind, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthStatus,
+    BatchId, CallFailure, ChainTime, Disposition, EventKind, Millis, Operation, OperationKind,
+    OperationState, Preauth, PreauthEvent, PreauthStatus,
 };
 use crate::store::blocks::Block;
 use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, preauths};

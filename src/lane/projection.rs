@@ -4,8 +4,8 @@ use alloy::primitives::B256;
 
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
-    BaseUnits, BatchId, CallFailure, EventKind, HoldEvent, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
+    BaseUnits, BatchId, CallFailure, EventKind, HoldEvent, Millis, Operation, OperationKind, OperationState,
+    Preauth, PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
 };
 use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};

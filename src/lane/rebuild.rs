@@ -7,7 +7,8 @@
 
 use super::projection::apply_hold_event;
 use crate::model::{
-    CallFailure, EventKind, History, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthStatus,
+    CallFailure, EventKind, History, Millis, OperationKind, OperationState, Preauth, PreauthEvent,
+    PreauthStatus,
 };
 use crate::store::outcomes::Position;
 use crate::store::{Connection, StoreError, events, operations, outcomes, preauths};

@@ -40,5 +40,5 @@ pub use tenant::{Scope, Tenant};
 pub use terms::{SIGNED_CONSENT_KIND, Terms, consent_bytes};
 pub use time::{ChainTime, Millis};
 pub use token::Token;
-pub use webhook::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, SigningScheme};
 pub use wallet::WalletRole;
+pub use webhook::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, SigningScheme};

@@ -7,8 +7,8 @@ use super::unclaimed::by_invoice;
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::model::{
-    EventKind, InvoiceId, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
-    Tenant, TenantId,
+    EventKind, InvoiceId, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey,
+    PreauthStatus, Tenant, TenantId,
 };
 use crate::store::{Connection, StoreError, batches, events, operations, preauths};
 

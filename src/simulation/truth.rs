@@ -89,7 +89,8 @@ async fn check_events(store: &Store, rows: &[Preauth]) -> Result<(), String> {
     for row in rows {
         let told = by_preauth.remove(&row.key).unwrap_or_default();
         let complaint = |why: &str| {
-            let told: Vec<_> = told.iter().map(|event| (event.sequence, event.kind, event.state.status)).collect();
+            let told: Vec<_> =
+                told.iter().map(|event| (event.sequence, event.kind, event.state.status)).collect();
             Err(format!("the events of {} {why}: it is {}, told was {told:?}", row.invoice, row.status))
         };
         let mut known = PreauthStatus::Pending;

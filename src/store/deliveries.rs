@@ -12,12 +12,14 @@ use crate::model::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, EventKind
 /// Attempts of a delivery that are shown, newest first.
 const SHOWN_ATTEMPTS: i64 = 20;
 
-/// Writes down what an endpoint wants of its tenant's next `limit` events after `cursor`, and moves its cursor beyond them.
+/// Writes down what an endpoint wants of its tenant's next `limit` events after `cursor`, to be tried at `next_at`, and moves
+/// its cursor beyond them.
 pub async fn fan_out(
     connection: &mut Connection,
     endpoint: &Endpoint,
     cursor: i64,
     limit: u32,
+    next_at: Millis,
     now: Millis,
 ) -> Result<(), StoreError> {
     let row = sqlx::query(
@@ -31,7 +33,7 @@ pub async fn fan_out(
     let last: i64 = row.try_get(0)?;
     sqlx::query(
         "INSERT INTO deliveries (endpoint, event, state, next_at, created_at, updated_at)
-         SELECT $1, id, 'pending', $6, $6, $6 FROM events
+         SELECT $1, id, 'pending', $6, $7, $7 FROM events
          WHERE tenant_id = $2 AND id > $3 AND id <= $4
            AND ($5 = '' OR ' ' || $5 || ' ' LIKE '% ' || kind || ' %')
          ORDER BY id
@@ -42,6 +44,7 @@ pub async fn fan_out(
     .bind(cursor)
     .bind(last)
     .bind(kinds_text(&endpoint.kinds))
+    .bind(next_at.0)
     .bind(now.0)
     .execute(&mut *connection)
     .await?;

@@ -85,10 +85,12 @@ pub async fn update(connection: &mut Connection, endpoint: &Endpoint) -> Result<
 
 /// Lets an endpoint begin with what happens from now on.
 pub async fn skip_to_now(connection: &mut Connection, key: i64) -> Result<(), StoreError> {
-    sqlx::query("UPDATE webhook_endpoints SET cursor = (SELECT COALESCE(MAX(id), 0) FROM events) WHERE id = $1")
-        .bind(key)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "UPDATE webhook_endpoints SET cursor = (SELECT COALESCE(MAX(id), 0) FROM events) WHERE id = $1",
+    )
+    .bind(key)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -178,7 +178,9 @@ fn decode(row: &SqliteRow) -> Result<Event, StoreError> {
     SAID.verify(row)?;
     let scheduled = optional_amount(row, "scheduled", "scheduled_written")?;
     let schedule = match scheduled {
-        Some((amount, written)) => Some(Schedule { settle_at: chain_time(row, "settle_at")?, amount, written }),
+        Some((amount, written)) => {
+            Some(Schedule { settle_at: chain_time(row, "settle_at")?, amount, written })
+        }
         None => None,
     };
     let settled = optional_amount(row, "settled", "settled_written")?;

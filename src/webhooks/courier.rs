@@ -183,11 +183,12 @@ impl Inner {
                 return Ok(());
             }
             let now = wall_now();
+            let first = next_attempt(&self.settings.retry_schedule, 0, None, now).unwrap_or(now);
             self.store
                 .write::<_, StoreError, _>(move |tx| {
                     async move {
                         for (endpoint, cursor) in behind {
-                            deliveries::fan_out(tx, &endpoint, cursor, PAGE, now).await?;
+                            deliveries::fan_out(tx, &endpoint, cursor, PAGE, first, now).await?;
                         }
                         Ok(())
                     }

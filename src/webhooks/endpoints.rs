@@ -53,7 +53,10 @@ pub struct EndpointWish {
 pub enum Resend {
     One(Uuid),
     /// Those from `since` on and before `until`.
-    Range { since: Millis, until: Option<Millis> },
+    Range {
+        since: Millis,
+        until: Option<Millis>,
+    },
 }
 
 /// Expected ways not to get one's wish.
@@ -157,7 +160,8 @@ impl Webhooks {
     /// # Errors
     /// [`EndpointFault`].
     pub async fn change(&self, tenant: TenantId, id: Uuid, wish: EndpointWish) -> Done<Endpoint> {
-        let url = match wish.url.as_deref().map(|url| parse_url(url, self.settings.allow_private)).transpose() {
+        let url = match wish.url.as_deref().map(|url| parse_url(url, self.settings.allow_private)).transpose()
+        {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
         };

@@ -66,7 +66,8 @@ mod tests {
             pauses.push((next.0 - now.0) / 1_000);
             now = next;
         }
-        let scheduled = DEFAULT_RETRY_SCHEDULE[1..].iter().map(|pause| i64::try_from(pause.as_secs()).unwrap());
+        let scheduled =
+            DEFAULT_RETRY_SCHEDULE[1..].iter().map(|pause| i64::try_from(pause.as_secs()).unwrap());
         assert_eq!(pauses.len(), 9);
         for (pause, scheduled) in pauses.iter().zip(scheduled) {
             assert!((scheduled..=scheduled + scheduled / 10 + 1).contains(pause), "{pause} for {scheduled}");
@@ -77,7 +78,8 @@ mod tests {
 
     #[test]
     fn a_receiver_may_ask_for_patience_but_not_for_ever() {
-        let next = |retry_after| next_attempt(&DEFAULT_RETRY_SCHEDULE, 1, Some(retry_after), Millis(0)).unwrap().0;
+        let next =
+            |retry_after| next_attempt(&DEFAULT_RETRY_SCHEDULE, 1, Some(retry_after), Millis(0)).unwrap().0;
         assert_eq!(next(seconds(600)), 600_000);
         assert!(next(seconds(1)) >= 5_000);
         assert_eq!(next(seconds(10_000_000)), 86_400_000);

@@ -27,7 +27,9 @@ pub struct Vault {
 pub enum VaultError {
     #[error("the keys of the webhook endpoints are encrypted, and webhooks_key_env names no key")]
     NoKey,
-    #[error("the key of a webhook endpoint cannot be decrypted: it was encrypted with another key, or is damaged")]
+    #[error(
+        "the key of a webhook endpoint cannot be decrypted: it was encrypted with another key, or is damaged"
+    )]
     WrongKey,
     #[error("the system gives no random numbers")]
     NoChance,

@@ -14,6 +14,7 @@ mod chaos;
 mod consent;
 mod crash;
 mod endpoints;
+mod events;
 mod expiry;
 mod faults;
 mod house;
@@ -40,5 +41,5 @@ mod storage;
 mod stuck;
 mod tips;
 mod tokens;
-
 mod wallets;
+mod webhooks;

@@ -143,9 +143,10 @@ pub async fn list(
 ) -> Result<Json<DeliveryPage>, ApiError> {
     let tenant = caller.tenant.id;
     let mut shape = Shape::of_query();
-    let wanted = parameters.state.as_deref().map(|text| {
-        DeliveryState::parse(text).ok_or("must be pending, delivered or failed")
-    });
+    let wanted = parameters
+        .state
+        .as_deref()
+        .map(|text| DeliveryState::parse(text).ok_or("must be pending, delivered or failed"));
     let wanted = shape.read_optional("state", wanted);
     let limit = shape.read("limit", limit(parameters.limit.as_deref()));
     let before = parameters.cursor.as_deref().map(|cursor| {

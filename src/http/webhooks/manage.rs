@@ -56,8 +56,7 @@ pub async fn add(
     let mut shape = Shape::of_body();
     let events = shape.read("events", kinds(body.events.unwrap_or_default()));
     let signing = body.signing.as_deref().unwrap_or(SigningScheme::Symmetric.as_str());
-    let signing =
-        shape.read("signing", SigningScheme::parse(signing).ok_or("must be \"v1\" or \"v1a\""));
+    let signing = shape.read("signing", SigningScheme::parse(signing).ok_or("must be \"v1\" or \"v1a\""));
     let (Some(kinds), Some(scheme)) = (events, signing) else { return Err(shape.refused()) };
     let new = NewEndpoint { url: body.url, kinds, scheme };
     let (endpoint, key) = state.webhooks.add(caller.tenant.id, new).await?.map_err(refused)?;
