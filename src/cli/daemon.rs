@@ -4,7 +4,7 @@ use std::fs::File;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use alloy::primitives::Address;
@@ -12,12 +12,12 @@ use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
-use crate::http::{DevPowers, HttpState, router, webhook_body};
+use crate::http::{DevPowers, HttpState, MOST_STREAMS, router, webhook_body};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
@@ -177,6 +177,7 @@ impl Daemon {
             standing,
             signals: signals.clone(),
             closing: close_door.clone(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             clock,
             chain_id: config.chain_id,
             escrow: config.escrow,

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures::stream::{Stream, unfold};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
@@ -24,6 +25,8 @@ use super::shape::Shape;
 use crate::model::{EventKind, TenantId};
 use crate::preauth::Told;
 
+/// Streams at once, in all: each reads the feed whenever anything happens.
+pub const MOST_STREAMS: usize = 256;
 /// Events that are read at once.
 const PAGE: u32 = 100;
 /// How long to wait for a bell before looking again.
@@ -55,6 +58,7 @@ struct Flow {
     read: VecDeque<Told>,
     news: watch::Receiver<u64>,
     ends: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Stream events
@@ -82,6 +86,7 @@ pub async fn stream(
     let cursor = last.or(parameters.cursor.as_deref());
     let after = shape.read_optional("cursor", cursor.map(|cursor| position(tenant, Some(cursor))));
     let (Some(kind), Some(after)) = (kind, after) else { return Err(shape.refused()) };
+    let place = Arc::clone(&state.streams).try_acquire_owned().map_err(|_| too_many())?;
     // Before the first look, so that nothing happens unheard in between.
     let news = state.signals.news();
     let after = match after {
@@ -89,8 +94,13 @@ pub async fn stream(
         None => state.preauths.newest_event(tenant).await?,
     };
     let ends = Instant::now() + LIFETIME;
-    let flow = Flow { state, tenant, kind, after, read: VecDeque::new(), news, ends };
+    let flow = Flow { state, tenant, kind, after, read: VecDeque::new(), news, ends, _place: place };
     Ok(Sse::new(events(flow)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+/// Every place is taken.
+pub(super) fn too_many() -> ApiError {
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", "Too many streams of events are open")
 }
 
 fn events(flow: Flow) -> impl Stream<Item = Result<sse::Event, Infallible>> {

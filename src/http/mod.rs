@@ -42,6 +42,7 @@ use std::sync::Arc;
 use alloy::primitives::Address;
 use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -55,6 +56,7 @@ use crate::webhooks::Webhooks;
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};
+pub use event_stream::MOST_STREAMS;
 pub use event_view::webhook_body;
 
 /// What the endpoints need. Clones share everything.
@@ -68,6 +70,8 @@ pub struct HttpState {
     pub signals: Signals,
     /// The door is closed: answers that would go on for ever end.
     pub closing: CancellationToken,
+    /// A place for each stream of events.
+    pub streams: Arc<Semaphore>,
     pub clock: ChainClock,
     pub chain_id: u64,
     /// The escrow that new preauthorizations use.

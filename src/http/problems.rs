@@ -8,6 +8,7 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, PathItem, Ref, ResponseBuilder};
 
 use super::error::ApiError;
+use super::event_stream::too_many;
 use super::list::NO_CURSOR;
 use super::refusals::{Verb, refused};
 use super::shape::Shape;
@@ -107,6 +108,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
         "registerWallet" => errors
             .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
         "removeWallet" => errors.push(not_registered()),
+        "streamEvents" => errors.push(too_many()),
         "healthReady" => errors.push(ApiError::not_ready("observer: the node did not answer")),
         "metrics" => errors.push(ApiError::of_status(StatusCode::NOT_FOUND)),
         _ => {}

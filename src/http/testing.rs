@@ -1,5 +1,6 @@
 //! A whole API for tests: a real database, and a node that knows its chain id and little else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
@@ -12,12 +13,13 @@ use futures::FutureExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::api_key;
-use super::{DevPowers, HttpState, router};
+use super::{DevPowers, HttpState, MOST_STREAMS, router};
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
@@ -72,6 +74,7 @@ impl House {
             standing,
             signals,
             closing: CancellationToken::new(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             clock,
             chain_id: CHAIN_ID,
             escrow: ESCROW,

@@ -41,4 +41,4 @@ pub use terms::{SIGNED_CONSENT_KIND, Terms, consent_bytes};
 pub use time::{ChainTime, Millis};
 pub use token::Token;
 pub use wallet::WalletRole;
-pub use webhook::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, SigningScheme};
+pub use webhook::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, KeptKey, SigningScheme};

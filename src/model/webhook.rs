@@ -1,5 +1,7 @@
 //! Where a tenant wants to be told of events, and what became of telling it.
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use super::{EventKind, Millis, TenantId};
@@ -28,6 +30,16 @@ impl SigningScheme {
     }
 }
 
+/// A signing key as the vault keeps it. It may be readable, so it is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptKey(pub Vec<u8>);
+
+impl fmt::Debug for KeptKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("KeptKey")
+    }
+}
+
 /// An endpoint.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -39,10 +51,10 @@ pub struct Endpoint {
     /// The kinds of events it wants; empty: all.
     pub kinds: Vec<EventKind>,
     pub scheme: SigningScheme,
-    /// The key it is signed with, as the vault keeps it.
-    pub secret: Vec<u8>,
+    /// The key it is signed with.
+    pub secret: KeptKey,
     /// The key before, and until when it signs, too.
-    pub old_secret: Option<(Vec<u8>, Millis)>,
+    pub old_secret: Option<(KeptKey, Millis)>,
     /// Why nothing is sent; `None`: it is.
     pub disabled: Option<String>,
     /// Since when every attempt failed.

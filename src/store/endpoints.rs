@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::column::{corrupt, millis, tenant_id, uuid, word};
 use super::{Connection, StoreError};
-use crate::model::{Endpoint, EventKind, Millis, SigningScheme, TenantId};
+use crate::model::{Endpoint, EventKind, KeptKey, Millis, SigningScheme, TenantId};
 
 const COLUMNS: &str = "id, uuid, tenant_id, url, kinds, scheme, secret, old_secret, old_until, disabled, failing_since, \
     created_at";
@@ -28,7 +28,7 @@ pub async fn insert(
     .bind(&endpoint.url)
     .bind(kinds_text(&endpoint.kinds))
     .bind(endpoint.scheme.as_str())
-    .bind(&endpoint.secret)
+    .bind(endpoint.secret.0.as_slice())
     .bind(now.0)
     .bind(i64::from(most))
     .execute(connection)
@@ -73,8 +73,8 @@ pub async fn update(connection: &mut Connection, endpoint: &Endpoint) -> Result<
     .bind(endpoint.key)
     .bind(&endpoint.url)
     .bind(kinds_text(&endpoint.kinds))
-    .bind(&endpoint.secret)
-    .bind(old.map(|(secret, _)| secret))
+    .bind(endpoint.secret.0.as_slice())
+    .bind(old.map(|(secret, _)| secret.0.as_slice()))
     .bind(old.map(|(_, until)| until.0))
     .bind(&endpoint.disabled)
     .bind(endpoint.failing_since.map(|since| since.0))
@@ -171,8 +171,8 @@ fn decode(row: &SqliteRow) -> Result<Endpoint, StoreError> {
         url: row.try_get("url")?,
         kinds: kinds.split_whitespace().map(kind).collect::<Result<_, _>>()?,
         scheme: word(row, "scheme", SigningScheme::parse)?,
-        secret: row.try_get("secret")?,
-        old_secret: old.zip(until.map(Millis)),
+        secret: KeptKey(row.try_get("secret")?),
+        old_secret: old.map(KeptKey).zip(until.map(Millis)),
         disabled: row.try_get("disabled")?,
         failing_since: failing_since.map(Millis),
         created_at: millis(row, "created_at")?,

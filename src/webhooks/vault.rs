@@ -12,6 +12,8 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Uuid;
 
+use crate::model::KeptKey;
+
 /// Marks how a key is kept.
 const PLAIN: u8 = 0;
 const ENCRYPTED: u8 = 1;
@@ -60,9 +62,9 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::NoChance`].
-    pub fn keep(&self, endpoint: Uuid, secret: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub fn keep(&self, endpoint: Uuid, secret: &[u8]) -> Result<KeptKey, VaultError> {
         let Some(key) = &self.key else {
-            return Ok([&[PLAIN], secret].concat());
+            return Ok(KeptKey([&[PLAIN], secret].concat()));
         };
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).map_err(|_| VaultError::NoChance)?;
@@ -73,15 +75,15 @@ impl Vault {
             &mut bytes,
         )
         .map_err(|_| VaultError::WrongKey)?;
-        Ok([&[ENCRYPTED], nonce.as_slice(), &bytes].concat())
+        Ok(KeptKey([&[ENCRYPTED], nonce.as_slice(), &bytes].concat()))
     }
 
     /// The key that was kept. What was kept before there was an operator's key is still had back.
     ///
     /// # Errors
     /// [`VaultError`] when it cannot be.
-    pub fn give(&self, endpoint: Uuid, kept: &[u8]) -> Result<Vec<u8>, VaultError> {
-        match kept.split_first() {
+    pub fn give(&self, endpoint: Uuid, kept: &KeptKey) -> Result<Vec<u8>, VaultError> {
+        match kept.0.split_first() {
             Some((&PLAIN, secret)) => Ok(secret.to_vec()),
             Some((&ENCRYPTED, rest)) => {
                 let key = self.key.as_ref().ok_or(VaultError::NoKey)?;
@@ -107,13 +109,13 @@ mod tests {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let vault = Vault::locked_with(KEY).unwrap();
         let kept = vault.keep(one, b"secret").unwrap();
-        assert!(!kept.windows(6).any(|bytes| bytes == b"secret"));
+        assert!(!kept.0.windows(6).any(|bytes| bytes == b"secret"));
         assert_eq!(vault.give(one, &kept).unwrap(), b"secret");
         assert_eq!(vault.give(other, &kept), Err(VaultError::WrongKey));
         assert_eq!(Vault::open().give(one, &kept), Err(VaultError::NoKey));
         let another = Vault::locked_with(&KEY.replace('0', "1")).unwrap();
         assert_eq!(another.give(one, &kept), Err(VaultError::WrongKey));
-        assert_eq!(vault.give(one, &kept[..5]), Err(VaultError::WrongKey));
+        assert_eq!(vault.give(one, &KeptKey(kept.0[..5].to_vec())), Err(VaultError::WrongKey));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod rotation;
 mod schedule;
 mod settlement_refusals;
 mod sick_node;
+mod signatures;
 mod storage;
 mod stuck;
 mod tips;
