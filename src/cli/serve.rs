@@ -89,6 +89,8 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
         reconcile_every: config.reconcile_every,
         public_url: config.public_url.clone(),
         wallet_rpc_url: config.wallet_rpc_url.clone(),
+        expiring_before: config.expiring_before,
+        webhooks: config.webhooks()?,
         dev_admin: None,
     })
 }

@@ -230,3 +230,41 @@ fn several_nodes_are_a_list_or_separated_by_commas() {
         assert!(error.contains(said) && !error.contains("secret"), "{text}: {error}");
     }
 }
+
+#[test]
+fn webhooks_are_configured() {
+    let config = read(
+        "webhooks_allow_private = true\nwebhooks_retry_schedule_s = [0, 60]\nexpiring_before_s = 0",
+        &[("PREAUTHD_WEBHOOKS_TIME_LIMIT_S", "3")],
+    );
+    let config = config.unwrap();
+    let webhooks = config.webhooks().unwrap();
+    assert!(webhooks.allow_private);
+    assert_eq!(webhooks.retry_schedule.as_ref(), [Duration::ZERO, Duration::from_secs(60)]);
+    assert_eq!((webhooks.time_limit, config.expiring_before), (Duration::from_secs(3), Duration::ZERO));
+    let by_environment =
+        [("PREAUTHD_WEBHOOKS_ALLOW_PRIVATE", "true"), ("PREAUTHD_WEBHOOKS_RETRY_SCHEDULE_S", "0, 7")];
+    let webhooks = read("", &by_environment).unwrap().webhooks().unwrap();
+    assert!(webhooks.allow_private);
+    assert_eq!(webhooks.retry_schedule.as_ref(), [Duration::ZERO, Duration::from_secs(7)]);
+
+    for text in [
+        "webhooks_allow_private = 1",
+        "webhooks_retry_schedule_s = []",
+        "webhooks_retry_schedule_s = [-1]",
+        "webhooks_retry_schedule_s = [\"1\"]",
+        "webhooks_time_limit_s = 0",
+    ] {
+        let refused = refusal(text, &[]);
+        assert!(refused.contains(text.split(' ').next().unwrap()), "{refused}");
+    }
+}
+
+#[test]
+fn the_key_of_the_vault_is_no_value_of_the_configuration() {
+    let secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let refused = refusal(&format!("webhooks_key_env = {secret:?}"), &[]);
+    assert!(refused.contains("webhooks_key_env") && !refused.contains(secret), "{refused}");
+    let unset = read("webhooks_key_env = \"PREAUTHD_NO_SUCH_KEY\"", &[]).unwrap().webhooks().unwrap_err();
+    assert!(unset.to_string().contains("PREAUTHD_NO_SUCH_KEY is not set"), "{unset}");
+}

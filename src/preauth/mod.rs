@@ -8,6 +8,7 @@ mod authorize;
 mod cancel;
 mod check;
 mod consents;
+mod events;
 mod past;
 mod patrol;
 mod pay;
@@ -37,6 +38,7 @@ use crate::store::{Store, StoreError};
 
 pub use check::Checker;
 pub use consents::ConsentOffer;
+pub use events::Told;
 pub use patrol::Patrol;
 pub use pay::{OpenedPayLink, Signed};
 pub use pay_link::{MadePayLink, NewPayLink, PayLinkView};

@@ -236,6 +236,7 @@ impl Life {
         if running.sweeper.sweep().await.unwrap() > 0 {
             running.signals.work_arrived();
         }
+        running.sweeper.warn().await.unwrap();
     }
 
     /// kill -9: whatever was under way is gone.

@@ -12,8 +12,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection as _, Row};
 
 use super::{
-    BUSY_TIMEOUT, Connection, DATABASE_FILE, MIGRATIONS, StoreError, batches, blocks, instance, operations,
-    pay_links, preauths, sealing, tokens,
+    BUSY_TIMEOUT, Connection, DATABASE_FILE, MIGRATIONS, StoreError, batches, blocks, create_private,
+    instance, operations, pay_links, preauths, sealing, tokens,
 };
 use crate::model::{Findings, OperationId, PreauthKey, PreauthStatus, Token};
 
@@ -98,6 +98,7 @@ async fn copy(folder: &Path, partial: &Path) -> Result<(), StoreError> {
         at(partial)(source)
     })?;
     let mut connection = open(&folder.join(DATABASE_FILE)).await?;
+    create_private(partial)?;
     // One snapshot, whatever the daemon writes meanwhile.
     sqlx::query("VACUUM INTO $1").bind(name).execute(&mut connection).await?;
     connection.close().await?;

@@ -10,6 +10,9 @@ pub mod backup;
 pub mod batches;
 pub mod blocks;
 mod column;
+pub mod deliveries;
+pub mod endpoints;
+pub mod events;
 mod health;
 pub mod histories;
 pub mod instance;
@@ -29,6 +32,7 @@ mod unreadable;
 pub mod wallets;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -245,8 +249,21 @@ async fn connect(folder: &Path) -> Result<(Connection, SqliteConnectOptions), St
         .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    let mut connection = options.clone().create_if_missing(true).connect().await?;
+    create_private(&folder.join(DATABASE_FILE))?;
+    let mut connection = options.clone().connect().await?;
     MIGRATIONS.run(&mut connection).await?;
     sealing::seal_all(&mut connection).await?;
     Ok((connection, options))
+}
+
+/// Makes an empty file that only its owner reads, where there is none: keys that sign may come to lie in it. SQLite gives
+/// the files beside it the same mode, and takes an empty file for an empty database.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }

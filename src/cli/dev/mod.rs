@@ -29,6 +29,7 @@ use crate::chain::{Chain, RpcEndpoints};
 use crate::config::{DEFAULT_RECONCILE_EVERY, LogFormat};
 use crate::lane::LaneSettings;
 use crate::store::Store;
+use crate::webhooks::WebhookSettings;
 use anvil::Anvil;
 use saved::{Ready, Saved};
 
@@ -63,6 +64,15 @@ pub(super) struct Dev {
     /// Seconds after which a transaction that is not mined is sent again with higher fees
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     replace_after: u64,
+    /// Seconds before its expiry at which a hold is announced to expire
+    #[arg(long, value_name = "S", default_value_t = 3_600)]
+    expiring_before: u64,
+    /// Pauses in seconds before each attempt to deliver a webhook [default: ten in about three days]
+    #[arg(long, value_name = "S", value_delimiter = ',')]
+    webhook_retries: Vec<u64>,
+    /// Send webhooks to public addresses only, by https, as `serve` does; otherwise this machine's own will do
+    #[arg(long)]
+    public_webhooks: bool,
     /// A file to write as soon as the API answers: JSON with URL, keys, addresses (mode 0600)
     #[arg(long, value_name = "F")]
     ready_file: Option<PathBuf>,
@@ -164,6 +174,16 @@ impl Dev {
         Ok(())
     }
 
+    fn webhooks(&self) -> WebhookSettings {
+        let default = WebhookSettings::default();
+        let pauses: Vec<Duration> = self.webhook_retries.iter().copied().map(Duration::from_secs).collect();
+        WebhookSettings {
+            allow_private: !self.public_webhooks,
+            retry_schedule: if pauses.is_empty() { default.retry_schedule } else { pauses.into() },
+            ..default
+        }
+    }
+
     fn daemon_config(
         &self,
         listen: SocketAddr,
@@ -188,6 +208,8 @@ impl Dev {
             reconcile_every: Some(DEFAULT_RECONCILE_EVERY),
             public_url: None,
             wallet_rpc_url: Some(rpc_url.to_owned()),
+            expiring_before: Duration::from_secs(self.expiring_before),
+            webhooks: self.webhooks(),
             dev_admin: Some(cast::admin()?),
         })
     }
