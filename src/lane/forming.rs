@@ -7,7 +7,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::desk::{Capacity, escrow_call};
-use super::endings::{fail, is_final, is_too_early};
+use super::endings::{fail, give_up_for_now, is_final, is_forlorn, is_too_early};
 use super::fees::Fees;
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
@@ -316,6 +316,9 @@ async fn refuse(
     let preauth = preauths::by_key(tx, operation.preauth).await?;
     if !preauth.admits(operation.kind) || is_too_early(operation.kind, failure) {
         return operations::set_state(tx, operation.id, OperationState::Superseded, None, now).await;
+    }
+    if is_forlorn(operation.kind, failure, due.tries) {
+        return give_up_for_now(tx, &preauth, &operation, failure, chain_now, now).await;
     }
     let may_lag = operation.kind == OperationKind::Authorize
         && *failure != CallFailure::InvalidExpiry
