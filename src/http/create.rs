@@ -104,7 +104,8 @@ impl CreateRequest {
 /// reported as a failure.
 ///
 /// Checks run in this order: the form of every field, the amount, sender against receiver, the token, the expiry, your
-/// rules, the kind of consent (all 400); the wallets (404); the invoice id (409); contract, allowance and balance on chain (500).
+/// rules, the kind of consent (all 400); the wallets (404); the invoice id (409); contract, allowance and balance on
+/// chain (500). A consent that is not the sender's is found on chain and answered with 400.
 ///
 /// Every refusal leaves the invoice id free, so the corrected request can be sent again, with one exception: code
 /// `lock_failed` means that it was accepted and the lock then failed on chain. It is `REJECTED`, and its invoice id is

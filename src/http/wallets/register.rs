@@ -38,7 +38,8 @@ pub struct WalletRequest {
 pub struct ProofRequest {
     #[schema(pattern = "^0x[0-9a-fA-F]{64}$")]
     pub nonce: String,
-    /// ECDSA, or what a contract wallet accepts by ERC-1271.
+    /// ECDSA, what a contract wallet accepts by ERC-1271, or, while that is not deployed yet, the same wrapped by
+    /// ERC-6492.
     #[schema(pattern = "^0x([0-9a-fA-F]{2})+$")]
     pub signature: String,
 }

@@ -6,6 +6,7 @@ mod erc2612;
 mod erc3009;
 mod permit2;
 mod support;
+mod together;
 mod wallets;
 
 use alloy::primitives::{Address, U256};

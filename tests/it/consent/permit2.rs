@@ -1,16 +1,18 @@
 //! One signature that Permit2 takes, with the terms as its witness.
 
 use alloy::primitives::{Address, B256, Bytes, U256, address};
+use alloy::providers::ext::AnvilApi;
 use serde_json::{Value, json};
 
 use super::{NOT_SIGNED, Offer, altered};
 use crate::harness::world::invoice;
-use crate::harness::{Sale, Wallet, World};
+use crate::harness::{Api, Sale, Wallet, World};
+use crate::operator::Shop;
 
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
 
 /// A sale whose sender has allowed Permit2, once for all, and nothing else.
-async fn sale_with_permit2(world: &World) -> Sale {
+pub(super) async fn sale_with_permit2(world: &World) -> Sale {
     let sale = world.sale_without_allowance().await;
     world.chain.allow_to(sale.sender.address, PERMIT2, U256::MAX).await;
     sale
@@ -100,4 +102,28 @@ async fn a_signature_over_anything_else_is_refused() {
         offer.is_refused(what, creation, "consent", NOT_SIGNED).await;
     }
     offer.is_taken_up(good).await;
+}
+
+#[tokio::test]
+async fn where_permit2_is_not_there_is_no_such_consent() {
+    let shop = Shop::open("").await;
+    let kinds = async |api: &Api| api.get("/tokens").await.is(200).body["data"][0]["consents"].clone();
+    let (daemon, api) = shop.serve().await;
+    assert_eq!(kinds(&api).await, json!(["eip712"]));
+    let terms = shop.create(&api, "INV").only_terms().send().await.is(200);
+    assert_eq!(terms.body["consents"].as_array().map(Vec::len), Some(1), "{}", terms.body["consents"]);
+    let consent = json!({ "type": "permit2", "nonce": B256::ZERO, "signature": "0x00" });
+    let create = shop.create(&api, "INV").expires_at(terms.text("expiresAt")).field("consent", consent);
+    create.send().await.refused(400, "consent of type permit2 is not supported for this token");
+    drop(daemon);
+
+    // An escrow knows one Permit2 for ever, or none: the next one is deployed where there is one.
+    let artifact: Value =
+        serde_json::from_str(include_str!("../../../contracts/artifacts/Permit2.json")).unwrap();
+    let code: Bytes = artifact["deployedBytecode"].as_str().unwrap().parse().unwrap();
+    shop.chain.provider.anvil_set_code(PERMIT2, code).await.expect("a node that sets code");
+    let deployed = shop.office.run(&["deploy", "--key-env", "ADMIN_SECRET", "--receiver-delay", "0"]).await;
+    assert_eq!(deployed["permit2"], json!(PERMIT2));
+    let (_daemon, api) = shop.serve().await;
+    assert_eq!(kinds(&api).await, json!(["eip712", "permit2"]));
 }
