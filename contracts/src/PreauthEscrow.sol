@@ -7,19 +7,25 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 
 import {Consent} from "./Consent.sol";
+import {Operators} from "./Operators.sol";
 
 /// @title PreauthEscrow
 /// @notice See IPreauthEscrow, which holds the words. The admin is the `owner` of Ownable2Step.
 /// @dev Order inside a method: checks, effects, event, transfers. What moves tokens is `exclusive`.
-contract PreauthEscrow is Consent, Ownable2Step, Pausable {
+contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
     using SafeERC20 for IERC20;
 
     /// @dev Room for what runs between the gas check and the call it guards, a cold account (2,600) included.
     uint256 private constant CALL_OVERHEAD = 5000;
 
-    /// @dev A call of a batch holds a selector and the six words of its terms at least; the preauth id is the last.
-    uint256 private constant MIN_CALL_LENGTH = 4 + 6 * 32;
-    uint256 private constant PREAUTH_ID_OFFSET = 4 + 5 * 32;
+    /// @dev What a raw call begins with: operation, sender, receiver, token, hold, expiresAt and preauthId, packed.
+    uint256 private constant RAW_LENGTH = 110;
+    uint256 private constant RAW_PREAUTH_ID = 78;
+
+    uint256 private constant AUTHORIZE = 1;
+    uint256 private constant SETTLE = 2;
+    uint256 private constant CANCEL = 3;
+    uint256 private constant EXPIRE = 4;
 
     /// @dev Revert data that is kept of a failed call: a selector and four words.
     uint256 private constant MAX_REASON_LENGTH = 132;
@@ -36,7 +42,6 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
     }
 
     mapping(bytes32 preauthId => Record) public preauths;
-    mapping(address account => bool) public isOperator;
     mapping(address receiver => uint40) public receiverActiveFrom;
     mapping(address sender => bool) public signedConsentRequired;
     mapping(address sender => mapping(address token => uint256)) public claimable;
@@ -60,11 +65,6 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
         _;
     }
 
-    modifier onlyOperator() {
-        if (!isOperator[msg.sender]) revert NotOperator(msg.sender);
-        _;
-    }
-
     modifier onlyGuardian() {
         if (msg.sender != guardian && msg.sender != owner()) revert NotGuardian(msg.sender);
         _;
@@ -84,81 +84,26 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
         guardian = guardian_;
         emit GuardianSet(guardian_);
         for (uint256 i = 0; i < operators.length; ++i) {
-            isOperator[operators[i]] = true;
-            emit OperatorSet(operators[i], true);
+            _setOperator(operators[i], true);
         }
     }
 
     // -------------------------------------------------------------- operations
 
-    function authorize(Terms calldata terms, bytes calldata consent) external exclusive onlyOperator {
-        // Each field is read once: a read of a calldata field checks it anew.
-        (bytes32 preauthId, address sender, address receiver) = (terms.preauthId, terms.sender, terms.receiver);
-        (IERC20 token, uint96 hold, uint40 expiresAt) = (IERC20(terms.token), terms.hold, terms.expiresAt);
-
-        // Before everything else that can fail: an authorization sent twice always learns that it was.
-        Record storage record = preauths[preauthId];
-        if (record.word != 0) revert AlreadyUsed(preauthId, _status(record.word));
-        _requireNotPaused();
-        if (hold == 0) revert InvalidAmount(hold);
-        if (expiresAt <= block.timestamp || expiresAt - block.timestamp > MAX_HOLD) revert InvalidExpiry(expiresAt);
-        if (sender == address(0) || sender == address(this) || sender == address(token)) revert InvalidParty(sender);
-        if (receiver == address(0) || receiver == address(this) || receiver == address(token) || receiver == sender) {
-            revert InvalidParty(receiver);
-        }
-        if (consent.length == 0) _checkAllowanceCounts(sender, receiver);
-
-        bytes32 termsHash = hashTerms(terms);
-        record.word = termsHash;
-        emit Authorized(preauthId, sender, receiver, address(token), hold, expiresAt);
-
-        uint256 balanceBefore = _balance(token);
-        if (consent.length == 0) token.safeTransferFrom(sender, address(this), hold);
-        else _pullSigned(terms, termsHash, consent);
-        uint256 balanceAfter = _balance(token);
-        unchecked {
-            // A token that lowers the balance wraps around, which is as wrong as any other amount.
-            uint256 received = balanceAfter - balanceBefore;
-            if (received != hold) revert InexactTransfer(hold, received);
-        }
+    function authorize(Terms calldata terms, bytes calldata consent) external {
+        _authorize(terms, consent);
     }
 
-    function settle(Terms calldata terms, uint96 amount) external exclusive onlyOperator {
-        (bytes32 preauthId, uint96 hold, uint40 expiresAt) = (terms.preauthId, terms.hold, terms.expiresAt);
-        Record storage record = _openRecord(terms);
-        if (block.timestamp >= expiresAt) revert PreauthExpired(preauthId, expiresAt);
-        if (amount == 0 || amount > hold) revert InvalidAmount(amount);
-        uint96 refund;
-        unchecked {
-            refund = hold - amount;
-        }
-
-        _close(record, Status.Settled);
-        emit Settled(preauthId, amount, refund);
-
-        IERC20(terms.token).safeTransfer(terms.receiver, amount);
-        if (refund != 0) _refund(terms, refund);
+    function settle(Terms calldata terms, uint96 amount) external {
+        _settle(terms, amount);
     }
 
-    function cancel(Terms calldata terms) external exclusive {
-        // Terms that name the caller as receiver but were never locked are refused by the next check.
-        if (msg.sender != terms.receiver && !isOperator[msg.sender]) revert NotOperator(msg.sender);
-        Record storage record = _openRecord(terms);
-
-        _close(record, Status.Cancelled);
-        emit Cancelled(terms.preauthId, terms.hold);
-
-        _refund(terms, terms.hold);
+    function cancel(Terms calldata terms) external {
+        _cancel(terms);
     }
 
-    function expire(Terms calldata terms) external exclusive {
-        Record storage record = _openRecord(terms);
-        if (block.timestamp < terms.expiresAt) revert NotExpired(terms.preauthId, terms.expiresAt);
-
-        _close(record, Status.Expired);
-        emit Expired(terms.preauthId, terms.hold);
-
-        _refund(terms, terms.hold);
+    function expire(Terms calldata terms) external {
+        _expire(terms);
     }
 
     function claim(address sender, address token) external exclusive {
@@ -171,21 +116,45 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
         IERC20(token).safeTransfer(sender, amount);
     }
 
-    function batch(bytes[] calldata calls, uint256 gasPerCall)
-        external
-        notEntered
-        returns (CallResult[] memory results)
-    {
-        results = new CallResult[](calls.length);
-        for (uint256 i = 0; i < calls.length; ++i) {
-            bytes calldata data = calls[i];
-            if (data.length < MIN_CALL_LENGTH || !_isOperation(bytes4(data))) revert InvalidCall(i);
-            if (_delegateToSelf(data, gasPerCall)) {
-                results[i].success = true;
-            } else {
+    /// @dev The name has the lowest selector, which is looked for first: each before it would cost 22 gas.
+    function performRaw() external {
+        if (msg.data.length < 4 + RAW_LENGTH) revert InvalidCall(0);
+        Terms memory terms = Terms({
+            sender: address(bytes20(_calldataWord(5))),
+            receiver: address(bytes20(_calldataWord(25))),
+            token: address(bytes20(_calldataWord(45))),
+            hold: uint96(bytes12(_calldataWord(65))),
+            expiresAt: uint40(bytes5(_calldataWord(77))),
+            preauthId: _calldataWord(82)
+        });
+        bytes calldata rest = msg.data[4 + RAW_LENGTH:];
+        uint256 operation = uint8(bytes1(_calldataWord(4)));
+        if (operation == AUTHORIZE) {
+            _authorize(terms, rest);
+        } else if (operation == SETTLE && rest.length == 12) {
+            _settle(terms, uint96(bytes12(rest)));
+        } else if (operation == CANCEL && rest.length == 0) {
+            _cancel(terms);
+        } else if (operation == EXPIRE && rest.length == 0) {
+            _expire(terms);
+        } else {
+            revert InvalidCall(0);
+        }
+    }
+
+    function batch(bytes calldata calls, uint256 gasPerCall) external notEntered returns (Failure[] memory failures) {
+        failures = _emptyList(calls.length / RAW_LENGTH);
+        bytes calldata rest = calls;
+        for (uint256 i = 0; rest.length != 0;) {
+            bytes calldata call;
+            (call, rest) = _firstCall(rest, i);
+            if (!_delegateToSelf(call, gasPerCall)) {
                 bytes memory reason = _boundedReturnData();
-                results[i].reason = reason;
-                emit CallFailed(bytes32(data[PREAUTH_ID_OFFSET:]), i, bytes4(data), reason);
+                _append(failures, Failure(i, reason));
+                emit CallFailed(bytes32(call[RAW_PREAUTH_ID:]), i, uint8(call[0]), reason);
+            }
+            unchecked {
+                ++i;
             }
         }
     }
@@ -213,8 +182,7 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
 
     function setOperator(address operator, bool allowed) external onlyGuardian {
         if (allowed) _checkOwner();
-        isOperator[operator] = allowed;
-        emit OperatorSet(operator, allowed);
+        _setOperator(operator, allowed);
     }
 
     function setGuardian(address newGuardian) external onlyOwner {
@@ -241,28 +209,131 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
         return _status(preauths[preauthId].word);
     }
 
+    // -------------------------------------------------------- what operations do
+
+    function _authorize(Terms memory terms, bytes calldata consent) private exclusive {
+        (bytes32 preauthId, address sender, address receiver) = (terms.preauthId, terms.sender, terms.receiver);
+        (IERC20 token, uint96 hold, uint40 expiresAt) = (IERC20(terms.token), terms.hold, terms.expiresAt);
+        (address lead, bool isPaused) = (leadOperator, paused());
+        if (msg.sender != lead) _checkOperator();
+
+        // Before everything else that can fail: an authorization sent twice always learns that it was.
+        Record storage record = preauths[preauthId];
+        if (record.word != 0) revert AlreadyUsed(preauthId, _status(record.word));
+        if (isPaused) revert EnforcedPause();
+        if (hold == 0) revert InvalidAmount(hold);
+        unchecked {
+            // What is not after now wraps around, beyond any longest hold.
+            if (expiresAt - block.timestamp - 1 >= MAX_HOLD) revert InvalidExpiry(expiresAt);
+        }
+        _checkParty(sender, token);
+        _checkParty(receiver, token);
+        if (receiver == sender) revert InvalidParty(receiver);
+        if (consent.length == 0) _checkAllowanceCounts(sender, receiver);
+
+        bytes32 termsHash = hashTerms(terms);
+        record.word = termsHash;
+        emit Authorized(preauthId, sender, receiver, address(token), hold, expiresAt);
+
+        uint256 balanceBefore = _balance(token);
+        if (consent.length == 0) token.safeTransferFrom(sender, address(this), hold);
+        else _pullSigned(terms, termsHash, consent);
+        uint256 balanceAfter = _balance(token);
+        unchecked {
+            // A token that lowers the balance wraps around, which is as wrong as any other amount.
+            uint256 received = balanceAfter - balanceBefore;
+            if (received != hold) revert InexactTransfer(hold, received);
+        }
+    }
+
+    function _settle(Terms memory terms, uint96 amount) private exclusive {
+        _checkOperator();
+        Record storage record = _openRecord(terms);
+        if (block.timestamp >= terms.expiresAt) revert PreauthExpired(terms.preauthId, terms.expiresAt);
+        if (amount == 0 || amount > terms.hold) revert InvalidAmount(amount);
+
+        _close(record, Status.Settled);
+        emit Settled(terms.preauthId, amount);
+
+        IERC20(terms.token).safeTransfer(terms.receiver, amount);
+        unchecked {
+            _refund(terms, terms.hold - amount);
+        }
+    }
+
+    function _cancel(Terms memory terms) private exclusive {
+        // Terms that name the caller as receiver but were never locked are refused by the next check.
+        if (msg.sender != terms.receiver) _checkOperator();
+        Record storage record = _openRecord(terms);
+
+        _close(record, Status.Cancelled);
+        emit Cancelled(terms.preauthId);
+
+        _refund(terms, terms.hold);
+    }
+
+    function _expire(Terms memory terms) private exclusive {
+        Record storage record = _openRecord(terms);
+        if (block.timestamp < terms.expiresAt) revert NotExpired(terms.preauthId, terms.expiresAt);
+
+        _close(record, Status.Expired);
+        emit Expired(terms.preauthId);
+
+        _refund(terms, terms.hold);
+    }
+
+    function _refund(Terms memory terms, uint96 amount) private {
+        if (amount == 0 || _tryTransfer(terms.token, terms.sender, amount)) return;
+        claimable[terms.sender][terms.token] += amount;
+        emit RefundDeferred(terms.preauthId, terms.sender, terms.token, amount);
+    }
+
     // ------------------------------------------------------------------- checks
+
+    /// @dev In assembly, where an `or` is no jump.
+    function _checkParty(address party, IERC20 token) private view {
+        bool isNone;
+        assembly ("memory-safe") {
+            isNone := or(iszero(party), or(eq(party, address()), eq(party, token)))
+        }
+        if (isNone) revert InvalidParty(party);
+    }
 
     /// @dev Without a signature: the receiver is one the admin vouches for, and the sender has not forbidden it.
     function _checkAllowanceCounts(address sender, address receiver) private view {
         if (signedConsentRequired[sender]) revert ConsentRequired(sender);
         uint256 activeFrom = receiverActiveFrom[receiver];
-        if (activeFrom == 0 || block.timestamp < activeFrom) revert ReceiverNotRegistered(receiver);
-    }
-
-    function _openRecord(Terms calldata terms) private view returns (Record storage record) {
-        bytes32 preauthId = terms.preauthId;
-        record = preauths[preauthId];
-        if (record.word != hashTerms(terms)) {
-            Status status = _status(record.word);
-            if (status == Status.Open) revert TermsMismatch(preauthId);
-            revert NotOpen(preauthId, status);
+        unchecked {
+            // Zero, not registered, wraps around, beyond any time.
+            if (activeFrom - 1 >= block.timestamp) revert ReceiverNotRegistered(receiver);
         }
     }
 
-    function _isOperation(bytes4 selector) private pure returns (bool) {
-        return selector == this.authorize.selector || selector == this.settle.selector
-            || selector == this.cancel.selector || selector == this.expire.selector;
+    function _openRecord(Terms memory terms) private view returns (Record storage record) {
+        record = preauths[terms.preauthId];
+        if (record.word != hashTerms(terms)) {
+            Status status = _status(record.word);
+            if (status == Status.Open) revert TermsMismatch(terms.preauthId);
+            revert NotOpen(terms.preauthId, status);
+        }
+    }
+
+    /// @dev The first call of a batch, without its length, and what follows it. In assembly for gas: slices check each
+    /// of their ends.
+    function _firstCall(bytes calldata calls, uint256 index)
+        private
+        pure
+        returns (bytes calldata call, bytes calldata rest)
+    {
+        uint256 missing;
+        assembly ("memory-safe") {
+            call.length := shr(240, calldataload(calls.offset))
+            call.offset := add(calls.offset, 2)
+            rest.offset := add(call.offset, call.length)
+            rest.length := sub(sub(calls.length, call.length), 2)
+            missing := or(lt(call.length, RAW_LENGTH), gt(rest.length, calls.length))
+        }
+        if (missing != 0) revert InvalidCall(index);
     }
 
     /// @dev A call gets at most 63/64 of the gas left, silently. Reverts unless the next call can be given `required`.
@@ -285,12 +356,6 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
 
     function _close(Record storage record, Status status) private {
         record.word = bytes32(uint256(status));
-    }
-
-    function _refund(Terms calldata terms, uint96 amount) private {
-        if (_tryTransfer(terms.token, terms.sender, amount)) return;
-        claimable[terms.sender][terms.token] += amount;
-        emit RefundDeferred(terms.preauthId, terms.sender, terms.token, amount);
     }
 
     // -------------------------------------------------------------- guarded calls
@@ -316,13 +381,16 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
 
     /// @dev In assembly for the same reason, and to use one piece of memory for all calls of a batch: it lies behind
     /// the free memory pointer, which does not move (`_checkGas` writes memory only to revert).
-    function _delegateToSelf(bytes calldata data, uint256 gasPerCall) private returns (bool success) {
+    function _delegateToSelf(bytes calldata call, uint256 gasPerCall) private returns (bool success) {
+        bytes4 selector = this.performRaw.selector;
         assembly ("memory-safe") {
-            calldatacopy(mload(0x40), data.offset, data.length)
+            let data := mload(0x40)
+            mstore(data, selector)
+            calldatacopy(add(data, 0x04), call.offset, call.length)
         }
         _checkGas(gasPerCall);
         assembly ("memory-safe") {
-            success := delegatecall(gasPerCall, address(), mload(0x40), data.length, 0, 0)
+            success := delegatecall(gasPerCall, address(), mload(0x40), add(call.length, 0x04), 0, 0)
         }
     }
 
@@ -338,6 +406,29 @@ contract PreauthEscrow is Consent, Ownable2Step, Pausable {
             amount := mload(0x00)
         }
         if (!success) revert SafeERC20.SafeERC20FailedOperation(address(token));
+    }
+
+    function _calldataWord(uint256 offset) private pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := calldataload(offset)
+        }
+    }
+
+    /// @dev A list with room for `most` failures.
+    function _emptyList(uint256 most) private pure returns (Failure[] memory list) {
+        assembly ("memory-safe") {
+            list := mload(0x40)
+            mstore(list, 0)
+            mstore(0x40, add(list, mul(add(most, 1), 0x20)))
+        }
+    }
+
+    function _append(Failure[] memory list, Failure memory failure) private pure {
+        assembly ("memory-safe") {
+            let length := add(mload(list), 1)
+            mstore(list, length)
+            mstore(add(list, mul(length, 0x20)), failure)
+        }
     }
 
     function _boundedReturnData() private pure returns (bytes memory data) {

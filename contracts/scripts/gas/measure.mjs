@@ -19,7 +19,7 @@ export async function measure() {
   const payersOf = (kind) => (kind === "erc2612" ? permitters : senders.slice(1));
 
   // A hold that stays open, so that the escrow's balance of the token is never zero.
-  await send(client, operator, escrow, allowed(newTerms(senders[0], receivers[0])));
+  await send(client, operator, escrow, calls.alone(allowed(newTerms(senders[0], receivers[0]))));
 
   /** Gas per preauth of `size` preauths of different senders; sent alone where there is no size. */
   async function spent(size, kind, receiverCount) {
@@ -29,7 +29,7 @@ export async function measure() {
       terms.map(async (t, i) => calls.authorize(t, await consent[kind](payers[i], t))),
     );
     const gas = async (each) => {
-      const receipt = await send(client, operator, escrow, size ? calls.batch(each) : each[0]);
+      const receipt = await send(client, operator, escrow, size ? calls.batch(each) : calls.alone(each[0]));
       return [Number(receipt.gasUsed) / terms.length, receipt.logs.length];
     };
     const [authorize] = await gas(locks);
@@ -63,7 +63,7 @@ export async function measure() {
     const succeeds = async (cap) => {
       const input = calls.batch([call], BigInt(cap));
       const { data } = await client.call({ account: operator, to: escrow, data: input, gas: 10_000_000n });
-      return decodeFunctionResult({ abi: escrowAbi, functionName: "batch", data })[0].success;
+      return decodeFunctionResult({ abi: escrowAbi, functionName: "batch", data }).length === 0;
     };
     let [low, high] = [0, 1_000_000];
     while (high - low > 1) {
@@ -75,7 +75,7 @@ export async function measure() {
   }
 
   const held = newTerms(senders[2], receivers[2]);
-  await send(client, operator, escrow, allowed(held));
+  await send(client, operator, escrow, calls.alone(allowed(held)));
   const caps = [];
   for (const kind of ["allowance", "eip712", "erc2612", "erc3009", "permit2"]) {
     const [payer] = payersOf(kind);
