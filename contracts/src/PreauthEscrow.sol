@@ -7,12 +7,12 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 
 import {Consent} from "./Consent.sol";
-import {Operators} from "./Operators.sol";
+import {Gate} from "./Gate.sol";
 
 /// @title PreauthEscrow
 /// @notice See IPreauthEscrow, which holds the words. The admin is the `owner` of Ownable2Step.
 /// @dev Order inside a method: checks, effects, event, transfers. What moves tokens is `exclusive`.
-contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
+contract PreauthEscrow is Consent, Ownable2Step, Gate, Pausable {
     using SafeERC20 for IERC20;
 
     /// @dev Room for what runs between the gas check and the call it guards, a cold account (2,600) included.
@@ -43,7 +43,6 @@ contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
 
     mapping(bytes32 preauthId => Record) public preauths;
     mapping(address receiver => uint40) public receiverActiveFrom;
-    mapping(address sender => bool) public signedConsentRequired;
     mapping(address sender => mapping(address token => uint256)) public claimable;
     address public guardian;
 
@@ -159,11 +158,6 @@ contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
         }
     }
 
-    function requireSignedConsent(bool required) external {
-        signedConsentRequired[msg.sender] = required;
-        emit SignedConsentRequired(msg.sender, required);
-    }
-
     // ---------------------------------------------------------- administration
 
     /// @dev Registering again changes nothing, so it cannot switch off a receiver for another delay by mistake.
@@ -212,37 +206,30 @@ contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
     // -------------------------------------------------------- what operations do
 
     function _authorize(Terms memory terms, bytes calldata consent) private exclusive {
-        (bytes32 preauthId, address sender, address receiver) = (terms.preauthId, terms.sender, terms.receiver);
-        (IERC20 token, uint96 hold, uint40 expiresAt) = (IERC20(terms.token), terms.hold, terms.expiresAt);
-        (address lead, bool isPaused) = (leadOperator, paused());
+        (address lead, uint88 marks, bool isPaused) = (leadOperator, demandMarks, paused());
         if (msg.sender != lead) _checkOperator();
-
         // Before everything else that can fail: an authorization sent twice always learns that it was.
-        Record storage record = preauths[preauthId];
-        if (record.word != 0) revert AlreadyUsed(preauthId, _status(record.word));
+        Record storage record = preauths[terms.preauthId];
+        if (record.word != 0) revert AlreadyUsed(terms.preauthId, _status(record.word));
         if (isPaused) revert EnforcedPause();
-        if (hold == 0) revert InvalidAmount(hold);
-        unchecked {
-            // What is not after now wraps around, beyond any longest hold.
-            if (expiresAt - block.timestamp - 1 >= MAX_HOLD) revert InvalidExpiry(expiresAt);
+        _checkTerms(terms);
+        if (consent.length == 0) {
+            _checkNoDemand(terms.sender, marks);
+            _checkRegistered(terms.receiver);
         }
-        _checkParty(sender, token);
-        _checkParty(receiver, token);
-        if (receiver == sender) revert InvalidParty(receiver);
-        if (consent.length == 0) _checkAllowanceCounts(sender, receiver);
 
         bytes32 termsHash = hashTerms(terms);
         record.word = termsHash;
-        emit Authorized(preauthId, sender, receiver, address(token), hold, expiresAt);
+        emit Authorized(terms.preauthId, terms.sender, terms.receiver, terms.token, terms.hold, terms.expiresAt);
 
-        uint256 balanceBefore = _balance(token);
-        if (consent.length == 0) token.safeTransferFrom(sender, address(this), hold);
+        uint256 balanceBefore = _balance(terms.token);
+        if (consent.length == 0) IERC20(terms.token).safeTransferFrom(terms.sender, address(this), terms.hold);
         else _pullSigned(terms, termsHash, consent);
-        uint256 balanceAfter = _balance(token);
+        uint256 balanceAfter = _balance(terms.token);
         unchecked {
             // A token that lowers the balance wraps around, which is as wrong as any other amount.
             uint256 received = balanceAfter - balanceBefore;
-            if (received != hold) revert InexactTransfer(hold, received);
+            if (received != terms.hold) revert InexactTransfer(terms.hold, received);
         }
     }
 
@@ -290,18 +277,25 @@ contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
 
     // ------------------------------------------------------------------- checks
 
-    /// @dev In assembly, where an `or` is no jump.
-    function _checkParty(address party, IERC20 token) private view {
-        bool isNone;
-        assembly ("memory-safe") {
-            isNone := or(iszero(party), or(eq(party, address()), eq(party, token)))
+    function _checkTerms(Terms memory terms) private view {
+        if (terms.hold == 0) revert InvalidAmount(terms.hold);
+        unchecked {
+            // What is not after now wraps around, beyond any longest hold.
+            if (terms.expiresAt - block.timestamp - 1 >= MAX_HOLD) revert InvalidExpiry(terms.expiresAt);
         }
-        if (isNone) revert InvalidParty(party);
+        _checkParty(terms.sender, terms.token);
+        _checkParty(terms.receiver, terms.token);
+        if (terms.receiver == terms.sender) revert InvalidParty(terms.receiver);
     }
 
-    /// @dev Without a signature: the receiver is one the admin vouches for, and the sender has not forbidden it.
-    function _checkAllowanceCounts(address sender, address receiver) private view {
-        if (signedConsentRequired[sender]) revert ConsentRequired(sender);
+    /// @dev One by one: an `||` costs a jump there and back.
+    function _checkParty(address party, address token) private view {
+        if (party == address(0)) revert InvalidParty(party);
+        if (party == address(this)) revert InvalidParty(party);
+        if (party == token) revert InvalidParty(party);
+    }
+
+    function _checkRegistered(address receiver) private view {
         uint256 activeFrom = receiverActiveFrom[receiver];
         unchecked {
             // Zero, not registered, wraps around, beyond any time.
@@ -395,7 +389,7 @@ contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
     }
 
     /// @dev In assembly for a named error where a decoder would revert without one, and for gas.
-    function _balance(IERC20 token) private view returns (uint256 amount) {
+    function _balance(address token) private view returns (uint256 amount) {
         bytes4 selector = IERC20.balanceOf.selector;
         bool success;
         assembly ("memory-safe") {
@@ -405,7 +399,7 @@ contract PreauthEscrow is Consent, Ownable2Step, Operators, Pausable {
             success := and(success, gt(returndatasize(), 0x1f))
             amount := mload(0x00)
         }
-        if (!success) revert SafeERC20.SafeERC20FailedOperation(address(token));
+        if (!success) revert SafeERC20.SafeERC20FailedOperation(token);
     }
 
     function _calldataWord(uint256 offset) private pure returns (bytes32 word) {
