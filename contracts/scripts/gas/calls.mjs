@@ -1,5 +1,5 @@
 // The escrow's calls as the daemon sends them: raw, alone or in a batch.
-import { concat, encodeFunctionData, encodePacked, numberToHex, size, toFunctionSelector } from "viem";
+import { concat, encodeFunctionData, encodePacked, erc20Abi, numberToHex, size, toFunctionSelector } from "viem";
 import { escrowAbi } from "./stage.mjs";
 
 const SETTLED = 80_000_000n;
@@ -24,3 +24,11 @@ export const batch = (calls, gasPerCall = GAS_PER_CALL) =>
     functionName: "batch",
     args: [concat(calls.flatMap((call) => [numberToHex(size(call), { size: 2 }), call])), gasPerCall],
   });
+
+export const transfer = (to) =>
+  encodeFunctionData({ abi: erc20Abi, functionName: "transfer", args: [to, SETTLED] });
+
+/** A sender whose address is this much further has the same mark in the escrow's gate. */
+export const MARKS = 88n;
+export const demandSignatures = () =>
+  encodeFunctionData({ abi: escrowAbi, functionName: "requireSignedConsent", args: [true] });
