@@ -36,7 +36,7 @@ check-page: $(NPM_PACKAGES) ## Check that the committed page for payers is what 
 	$(NPM_RUN) page:types
 	$(NPM_RUN) page:check
 
-gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits
+gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits or above what it was
 	$(NPM_RUN) gas
 
 lint: ## Check formatting, and clippy without a warning
