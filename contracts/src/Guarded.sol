@@ -33,7 +33,7 @@ abstract contract Guarded is IPreauthEscrow {
     }
 
     /// @dev A call gets at most 63/64 of the gas left, silently. Reverts unless the next call can be given `required`.
-    function _checkGas(uint256 required) private view {
+    function _checkGas(uint256 required) internal view {
         uint256 left = gasleft();
         if (left < CALL_OVERHEAD) revert InsufficientGas(required);
         unchecked {
@@ -44,7 +44,7 @@ abstract contract Guarded is IPreauthEscrow {
 
     /// @dev A transfer that neither the token can block nor the caller starve: it is given `REFUND_GAS`, no less and
     /// no more. In assembly because Solidity copies all return data, which a token may make as large as it likes.
-    function _tryTransfer(address token, address to, uint256 amount) private returns (bool success) {
+    function _tryTransfer(address token, address to, uint256 amount) internal returns (bool success) {
         bytes4 selector = IERC20.transfer.selector;
         _checkGas(REFUND_GAS);
         assembly ("memory-safe") {
@@ -62,7 +62,7 @@ abstract contract Guarded is IPreauthEscrow {
     }
 
     /// @dev In assembly for a named error where a decoder would revert without one, and for gas.
-    function _balance(address token) private view returns (uint256 amount) {
+    function _balance(address token) internal view returns (uint256 amount) {
         bytes4 selector = IERC20.balanceOf.selector;
         bool success;
         assembly ("memory-safe") {
