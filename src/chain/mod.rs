@@ -9,6 +9,7 @@ mod audit;
 mod bindings;
 mod clock;
 mod code;
+mod consents;
 mod dev;
 mod endpoint;
 mod endpoints;
@@ -33,7 +34,7 @@ use alloy::transports::http::Http;
 use alloy::transports::{BoxTransport, TransportError};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use admin::{EscrowPlan, Mined, PERMIT2, Step};
+pub use admin::{EscrowPlan, Mined, Step};
 use agreement::Witnesses;
 #[cfg(test)]
 pub(crate) use bindings::IPreauthEscrow;
