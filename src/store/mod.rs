@@ -165,12 +165,23 @@ impl Store {
     /// [`StoreError`] when the folder cannot be used or a migration fails.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         let (connection, options) = connect(folder).await?;
-        Self::with(connection, options).await
+        Self::with(connection, options, READERS).await
     }
 
-    async fn with(connection: Connection, options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    /// As [`Self::open`], with so many connections that read: each prepares its statements anew.
+    #[cfg(test)]
+    pub(crate) async fn open_for(folder: &Path, readers: u32) -> Result<Self, StoreError> {
+        let (connection, options) = connect(folder).await?;
+        Self::with(connection, options, readers).await
+    }
+
+    async fn with(
+        connection: Connection,
+        options: SqliteConnectOptions,
+        readers: u32,
+    ) -> Result<Self, StoreError> {
         let reads = SqlitePoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(readers)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
         let pulse = Pulse::default();
@@ -190,7 +201,7 @@ impl Store {
         if moved.try_get::<i64, _>("busy")? != 0 {
             tracing::warn!("somebody reads the database: its log could not be emptied at the start");
         }
-        Self::with(connection, options).await
+        Self::with(connection, options, READERS).await
     }
 
     /// A connection that can only read. It sees everything that was ever answered.
