@@ -39,9 +39,13 @@ contract SharedSlot {
         while (width < terms.length) width *= 2;
         if (terms.length == 0 || width > 128) revert Refused();
         bytes32[] memory nodes = new bytes32[](width);
-        for (uint256 i; i < terms.length; ++i) nodes[i] = leafOf(terms[i]);
+        for (uint256 i; i < terms.length; ++i) {
+            nodes[i] = leafOf(terms[i]);
+        }
         for (; width > 1; width /= 2) {
-            for (uint256 i; i < width / 2; ++i) nodes[i] = _node(nodes[2 * i], nodes[2 * i + 1]);
+            for (uint256 i; i < width / 2; ++i) {
+                nodes[i] = _node(nodes[2 * i], nodes[2 * i + 1]);
+            }
         }
         root = nodes[0];
         if (batches[root] != 0) revert Refused();
