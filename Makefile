@@ -6,7 +6,7 @@ PROFILE ?= dev
 # Handed to `preauthd dev`: make run ARGS="--port 9000 --block-time 1"
 ARGS ?=
 # Seeded lives of one run, and where they begin.
-SEEDS ?= 10000
+SEEDS ?= 1000
 FIRST_SEED ?= 1
 
 LIVES := whatever_a_seed
@@ -52,7 +52,7 @@ test-page: $(NPM_PACKAGES) ## Use the page for payers in a real Chromium, where 
 	$(NPM_RUN) page:test
 
 # A dev build, but for this crate, where the lives spend most of their time: what it stands on is built once for all tests.
-test-lives: ## Live the seeded lives: make test-lives SEEDS=100000 FIRST_SEED=10001
+test-lives: ## Live the seeded lives: make test-lives SEEDS=10000 FIRST_SEED=1001
 	PREAUTHD_FIRST_SEED=$(FIRST_SEED) PREAUTHD_SEEDS=$(SEEDS) cargo test --quiet --lib \
 		--config 'profile.dev.package.preauthd.opt-level=2' $(LIVES) -- --nocapture
 

@@ -60,9 +60,9 @@ use crate::webhooks::Webhooks;
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};
-pub use pay::PaySettings;
 pub use event_stream::MOST_STREAMS;
 pub use event_view::webhook_body;
+pub use pay::PaySettings;
 
 /// What the endpoints need. Clones share everything.
 #[derive(Clone)]
