@@ -110,11 +110,11 @@ contract ConsentAuthorizationTest is SignerTest {
     // ---------------------------------------------------------------- other tokens
 
     function test_ATokenThatMovesAnotherAmountIsRefused() public {
-        AuthorizingToken authorizing = someToken();
-        IPreauthEscrow.Terms memory terms = someTerms(address(authorizing));
+        AuthorizingToken careless = someToken();
+        IPreauthEscrow.Terms memory terms = someTerms(address(careless));
         uint256[3] memory amounts = [uint256(0), HOLD - 1, HOLD + 1];
         for (uint256 i = 0; i < amounts.length; ++i) {
-            authorizing.setMoved(amounts[i]);
+            careless.setMoved(amounts[i]);
             assertRefused(
                 terms,
                 byAuthorization(new bytes(65)),
@@ -146,13 +146,13 @@ contract ConsentAuthorizationTest is SignerTest {
         IPreauthEscrow.Terms memory victim = unregistered();
         authorize(victim, consentOf(victim, "sender"));
         vm.warp(victim.expiresAt);
-        AuthorizingToken authorizing = someToken();
-        authorizing.setMoved(HOLD);
-        authorizing.setHook(address(escrow), expiring(victim));
-        IPreauthEscrow.Terms memory terms = someTerms(address(authorizing));
+        AuthorizingToken careless = someToken();
+        careless.setMoved(HOLD);
+        careless.setHook(address(escrow), expiring(victim));
+        IPreauthEscrow.Terms memory terms = someTerms(address(careless));
         authorize(terms, byAuthorization(new bytes(65)));
-        assertTrue(authorizing.hookRan());
-        assertFalse(authorizing.hookSucceeded());
+        assertTrue(careless.hookRan());
+        assertFalse(careless.hookSucceeded());
         assertHeld(victim);
     }
 
@@ -163,9 +163,9 @@ contract ConsentAuthorizationTest is SignerTest {
         terms.receiver = stranger;
     }
 
-    function someToken() private returns (AuthorizingToken authorizing) {
-        authorizing = new AuthorizingToken();
-        authorizing.mint(sender, FUNDS);
+    function someToken() private returns (AuthorizingToken careless) {
+        careless = new AuthorizingToken();
+        careless.mint(sender, FUNDS);
     }
 
     function consentOf(IPreauthEscrow.Terms memory terms, string memory name) private view returns (bytes memory) {

@@ -163,7 +163,7 @@ contract ConsentPermitTest is SignerTest {
         vm.warp(victim.expiresAt);
         bytes[3] memory entries = [
             expiring(victim),
-            abi.encodeCall(IPreauthEscrow.batch, (list(expiring(victim)), GAS_PER_CALL)),
+            batching(list(expiring(victim)), GAS_PER_CALL),
             abi.encodeCall(IPreauthEscrow.claim, (sender, address(token)))
         ];
         for (uint256 i = 0; i < entries.length; ++i) {
@@ -183,13 +183,10 @@ contract ConsentPermitTest is SignerTest {
             permitting.setManner(manners[i]);
             IPreauthEscrow.Terms memory bad = unregistered(address(permitting));
             IPreauthEscrow.Terms memory good = someTerms();
-            bytes[] memory calls = list(
-                abi.encodeCall(IPreauthEscrow.authorize, (bad, consentOf(bad, "sender"))),
-                abi.encodeCall(IPreauthEscrow.authorize, (good, consentOf(good, "sender")))
-            );
+            bytes memory calls =
+                list(authorizing(bad, consentOf(bad, "sender")), authorizing(good, consentOf(good, "sender")));
             uint256 gasBefore = gasleft();
-            vm.prank(operator);
-            IPreauthEscrow.CallResult[] memory results = escrow.batch(calls, GAS_PER_CALL);
+            Outcome[] memory results = batchBy(operator, calls);
             assertLt(gasBefore - gasleft(), GAS_PER_CALL + 300_000);
             assertFalse(results[0].success);
             assertTrue(results[1].success);

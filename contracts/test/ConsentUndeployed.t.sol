@@ -18,8 +18,8 @@ contract ConsentUndeployedTest is SignerTest {
 
     function test_TheTermsAreSignedByAWalletThatComes() public {
         (WalletFactory factory, IPreauthEscrow.Terms memory terms) = someFutureWallet(address(token));
-        bytes memory create = createAndApprove(address(escrow));
-        authorize(terms, byTerms(wrapped(address(factory), create, byPassword(escrow.consentDigest(terms)))));
+        bytes memory making = createAndApprove(address(escrow));
+        authorize(terms, byTerms(wrapped(address(factory), making, byPassword(escrow.consentDigest(terms)))));
         assertHeld(terms);
         assertGt(terms.sender.code.length, 0);
     }
@@ -63,8 +63,8 @@ contract ConsentUndeployedTest is SignerTest {
 
     function test_AWalletThatComesMustConsent() public {
         (WalletFactory factory, IPreauthEscrow.Terms memory terms) = someFutureWallet(address(token));
-        bytes memory create_ = createAndApprove(address(escrow));
-        bytes memory other = wrapped(address(factory), create_, byPassword(escrow.hashTerms(terms)));
+        bytes memory making = createAndApprove(address(escrow));
+        bytes memory other = wrapped(address(factory), making, byPassword(escrow.hashTerms(terms)));
         assertRefused(terms, byTerms(other), IPreauthEscrow.InvalidConsent.selector);
         assertEq(terms.sender.code.length, 0);
     }
@@ -103,10 +103,10 @@ contract ConsentUndeployedTest is SignerTest {
 
         // The two offsets and the two lengths.
         uint256[4] memory words = [uint256(1), 2, 3, 8];
-        uint256 at = 32 + 32 * words[place % words.length];
+        uint256 head = 32 + 32 * words[place % words.length];
         value = bound(value, good.length, type(uint256).max);
         assembly {
-            mstore(add(good, at), value)
+            mstore(add(good, head), value)
         }
         assertRefused(terms, byTerms(good));
     }
@@ -144,7 +144,7 @@ contract ConsentUndeployedTest is SignerTest {
         bytes[4] memory entries = [
             expiring(victim),
             authorizing(someTerms()),
-            abi.encodeCall(IPreauthEscrow.batch, (list(expiring(victim)), GAS_PER_CALL)),
+            batching(list(expiring(victim)), GAS_PER_CALL),
             abi.encodeCall(IPreauthEscrow.claim, (sender, address(token)))
         ];
         uint256 state = vm.snapshotState();
@@ -172,10 +172,7 @@ contract ConsentUndeployedTest is SignerTest {
             bytes memory signature = ecdsa(escrow.consentDigest(bad), "sender");
             bytes memory consent = byTerms(wrapped(address(factory), calls[i], signature));
             uint256 gasBefore = gasleft();
-            vm.prank(operator);
-            IPreauthEscrow.CallResult[] memory results = escrow.batch(
-                list(abi.encodeCall(IPreauthEscrow.authorize, (bad, consent)), authorizing(someTerms())), GAS_PER_CALL
-            );
+            Outcome[] memory results = batchBy(operator, list(authorizing(bad, consent), authorizing(someTerms())));
             assertLt(gasBefore - gasleft(), GAS_PER_CALL + 300_000);
             assertTrue(results[1].success);
         }

@@ -17,6 +17,7 @@ mod endpoints_tests;
 mod escrow;
 mod fees;
 mod probe;
+mod raw;
 mod reads;
 mod sends;
 mod signatures;
@@ -41,10 +42,13 @@ pub use clock::{ChainClock, WallClock, wall_now};
 pub use code::CodeMismatch;
 use endpoints::Endpoints;
 pub use escrow::{
-    CONTRACT_MAX_HOLD_SECONDS, EscrowCall, EscrowEvent, EscrowLog, approve_input, decode_failure,
+    CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, decode_failure,
 };
 pub use fees::FeeQuote;
 pub use probe::{TokenProbe, TransferProbe};
+pub use raw::EscrowCall;
+#[cfg(test)]
+pub(crate) use raw::RawInput;
 pub use reads::{BlockHeader, BlockView, DryRun, Receipt};
 pub use sends::{SendAdvice, SignedTransaction, TransactionPlan, sign};
 

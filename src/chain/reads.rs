@@ -11,7 +11,8 @@ use alloy::transports::TransportError;
 use futures::future::join_all;
 
 use super::bindings::{Erc20, PreauthEscrow};
-use super::escrow::{EscrowCall, EscrowLog, decode_failure};
+use super::escrow::{EscrowLog, decode_failure};
+use super::raw::EscrowCall;
 use super::{Chain, ChainError};
 use crate::model::{CallFailure, ChainTime, OperationKind};
 
@@ -193,15 +194,16 @@ impl Chain {
         if answer.is_empty() {
             return Ok(DryRun::NoContract);
         }
-        let results = PreauthEscrow::batchCall::abi_decode_returns(&answer)
+        let failures = PreauthEscrow::batchCall::abi_decode_returns(&answer)
             .map_err(|error| ChainError::Nonsense(format!("dry run: {error}")))?;
-        if results.len() != calls.len() {
-            return Err(ChainError::Nonsense("a dry run answered for another number of calls".into()));
+        let mut answers = vec![Ok(()); calls.len()];
+        for failure in failures {
+            let index = usize::try_from(failure.index).ok();
+            let Some(answer) = index.and_then(|index| answers.get_mut(index)) else {
+                return Err(ChainError::Nonsense("a dry run told of a call that was not in it".into()));
+            };
+            *answer = Err(decode_failure(&failure.reason));
         }
-        let mut answers: Vec<_> = results
-            .into_iter()
-            .map(|result| if result.success { Ok(()) } else { Err(decode_failure(&result.reason)) })
-            .collect();
         let mut explanations = Vec::new();
         for (index, (call, answer)) in calls.iter().zip(&answers).enumerate() {
             if call.kind == OperationKind::Authorize && matches!(answer, Err(CallFailure::Other(_))) {

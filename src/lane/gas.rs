@@ -34,7 +34,7 @@ pub fn transaction_gas(calls: &[EscrowCall]) -> (u64, u64) {
     let count = u64::try_from(calls.len()).unwrap_or(u64::MAX);
     // Only 63/64 of the gas left can be handed on.
     let handed_on = per_call.saturating_mul(64) / 63 + PER_CALL;
-    let input: u64 = calls.iter().map(|call| input_bytes(call) * INPUT_BYTE).sum();
+    let input: u64 = calls.iter().map(|call| encoded_bytes(call) * INPUT_BYTE).sum();
     (TRANSACTION + PER_BATCH + input + handed_on.saturating_mul(count), per_call)
 }
 
@@ -49,17 +49,9 @@ pub(super) fn fitting(calls: &[EscrowCall], max_gas: u64) -> usize {
     (1..=calls.len()).take_while(fits).last().unwrap_or(0)
 }
 
-/// The input bytes a call takes in a batch.
+/// The input bytes a call takes in a batch at most: its length, operation and terms, and an amount or a consent.
 fn encoded_bytes(call: &EscrowCall) -> u64 {
-    // Offset, length, selector and terms padded to words, and a consent with its own offset, length and padding.
-    480 + u64::try_from(call.consent.len()).unwrap_or(u64::MAX)
-}
-
-/// Selector, terms, and the places a dynamic value takes in a batch's encoding.
-fn input_bytes(call: &EscrowCall) -> u64 {
-    let consent = u64::try_from(call.consent.len()).unwrap_or(u64::MAX);
-    // Non-zero bytes only: the rest of the twelve words is padding, at a tenth of the price.
-    180 + consent
+    124 + u64::try_from(call.consent.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -102,6 +94,6 @@ mod tests {
     #[test]
     fn long_consents_are_bounded_by_bytes() {
         let count = fitting(&vec![call(OperationKind::Authorize, 2_048); 400], u64::MAX);
-        assert_eq!(count, 47);
+        assert_eq!(count, 55);
     }
 }

@@ -14,7 +14,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::contract::ESCROW;
 use super::network::{Block, Branch, GWEI, Mined, Network, State, read_signed};
 use crate::chain::PreauthEscrow::{self, PreauthEscrowCalls as Calls};
-use crate::chain::{BlockHeader, DemoToken};
+use crate::chain::{BlockHeader, DemoToken, RawInput};
 use crate::model::ChainTime;
 
 type Outcome = Result<Box<RawValue>, ErrorPayload>;
@@ -103,10 +103,22 @@ impl Node {
                 _ => Err(error(3, "execution reverted".into())),
             };
         }
-        match Calls::abi_decode(&input) {
-            Ok(Calls::batch(batch)) => {
-                result(&contracts.dry_run(from.unwrap_or_default(), time, &batch.calls))
+        let caller = from.unwrap_or_default();
+        match RawInput::read(&input) {
+            Some(RawInput::Batch(calls)) => return result(&contracts.dry_run(caller, time, &calls)),
+            Some(RawInput::Alone(_)) => {
+                return match contracts.clone().run(caller, time, &input) {
+                    Ok(_) => result(&Bytes::new()),
+                    Err(data) => Err(ErrorPayload {
+                        code: 3,
+                        message: "execution reverted".into(),
+                        data: Some(to_raw_value(&data).unwrap()),
+                    }),
+                };
             }
+            None => {}
+        }
+        match Calls::abi_decode(&input) {
             Ok(Calls::isOperator(call)) => word(u128::from(contracts.operators.contains(&call.account))),
             Ok(Calls::preauths(call)) => result(&Bytes::from(
                 PreauthEscrow::preauthsCall::abi_encode_returns(&contracts.word(call.preauthId)),
@@ -114,15 +126,7 @@ impl Node {
             Ok(Calls::claimable(call)) => {
                 word(contracts.claimable.get(&(call.sender, call.token)).copied().unwrap_or_default())
             }
-            Ok(_) => match contracts.clone().run(from.unwrap_or_default(), time, &input) {
-                Ok(_) => result(&Bytes::new()),
-                Err(data) => Err(ErrorPayload {
-                    code: 3,
-                    message: "execution reverted".into(),
-                    data: Some(to_raw_value(&data).unwrap()),
-                }),
-            },
-            Err(_) => Err(error(3, "execution reverted".into())),
+            _ => Err(error(3, "execution reverted".into())),
         }
     }
 

@@ -32,11 +32,11 @@ interface IPreauthEscrow {
         Expired
     }
 
-    /// @notice What became of one call of a batch.
-    /// @param success Whether the call took effect.
-    /// @param reason The revert data of a failed call, cut to 132 bytes; empty for a call that succeeded.
-    struct CallResult {
-        bool success;
+    /// @notice A call of a batch that failed and changed nothing.
+    /// @param index The position of the call in its batch.
+    /// @param reason The revert data, cut to 132 bytes.
+    struct Failure {
+        uint256 index;
         bytes reason;
     }
 
@@ -52,14 +52,14 @@ interface IPreauthEscrow {
         uint40 expiresAt
     );
 
-    /// @notice `amount` went to the receiver and `refund` to the sender (or to his claim); the preauth is closed.
-    event Settled(bytes32 indexed preauthId, uint96 amount, uint96 refund);
+    /// @notice `amount` went to the receiver and the rest to the sender (or to his claim); the preauth is closed.
+    event Settled(bytes32 indexed preauthId, uint96 amount);
 
     /// @notice An operator or the receiver gave everything back to the sender (or to his claim); the preauth is closed.
-    event Cancelled(bytes32 indexed preauthId, uint96 refund);
+    event Cancelled(bytes32 indexed preauthId);
 
     /// @notice Everything went back to the sender (or to his claim) at or after expiry; the preauth is closed.
-    event Expired(bytes32 indexed preauthId, uint96 refund);
+    event Expired(bytes32 indexed preauthId);
 
     /// @notice The token refused the refund; the sender can `claim` it as soon as the token lets him.
     event RefundDeferred(bytes32 indexed preauthId, address indexed sender, address indexed token, uint96 amount);
@@ -70,9 +70,9 @@ interface IPreauthEscrow {
     /// @notice A call of a batch failed and changed nothing.
     /// @param preauthId The preauth id of the call's terms.
     /// @param index The position of the call in its batch.
-    /// @param selector The method that was called.
+    /// @param operation The first byte of the raw call.
     /// @param reason The revert data, cut to 132 bytes.
-    event CallFailed(bytes32 indexed preauthId, uint256 index, bytes4 selector, bytes reason);
+    event CallFailed(bytes32 indexed preauthId, uint256 index, uint8 operation, bytes reason);
 
     /// @notice A sender demands signatures from now on, or no longer does.
     event SignedConsentRequired(address indexed sender, bool required);
@@ -117,7 +117,8 @@ interface IPreauthEscrow {
     error NothingToClaim(address sender, address token);
     /// @notice The gas left does not cover the fixed gas of a step; nothing may be decided by running out of it.
     error InsufficientGas(uint256 required);
-    /// @notice The call at `index` of a batch is none of the four operations, or is too short to hold terms.
+    /// @notice The raw call at `index` of a batch (0 where it is alone) is none of the four operations, is too short to
+    /// hold terms, or does not end where it should.
     error InvalidCall(uint256 index);
     /// @notice A token, a wallet or its factory called back into the escrow.
     error Reentered();
@@ -156,12 +157,19 @@ interface IPreauthEscrow {
     /// @notice Pay a sender the refunds his token refused earlier. Anyone; the sender alone receives.
     function claim(address sender, address token) external;
 
-    /// @notice Run several of the four operations; each succeeds or fails alone.
+    /// @notice One of the four operations, told in as few bytes as it takes. They follow the selector:
+    ///
+    /// `uint8 operation, address sender, address receiver, address token, uint96 hold, uint40 expiresAt, bytes32 preauthId`,
+    /// packed, and then the consent of an authorization or the `uint96 amount` of a settlement.
+    function performRaw() external;
+
+    /// @notice Run several raw calls; each succeeds or fails alone.
     /// @dev The caller's rights are those of each operation. When the gas left cannot cover `gasPerCall` for a call,
     /// the whole batch reverts with `InsufficientGas`: running out of gas never looks like a call's failure.
-    /// @param calls ABI-encoded calls of `authorize`, `settle`, `cancel` or `expire`.
+    /// @param calls Raw calls, each after its length in two bytes.
     /// @param gasPerCall Gas each call may use at most.
-    function batch(bytes[] calldata calls, uint256 gasPerCall) external returns (CallResult[] memory results);
+    /// @return failures Those that failed, in their order.
+    function batch(bytes calldata calls, uint256 gasPerCall) external returns (Failure[] memory failures);
 
     /// @notice From now on (not) only a signature of the caller counts as his consent.
     function requireSignedConsent(bool required) external;
