@@ -32,7 +32,7 @@ test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 check-artifacts: $(NPM_PACKAGES) ## Check that the committed ABI and bytecode are what the sources compile to
 	$(NPM_RUN) artifacts:check
 
-gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits
+gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits or above what it was
 	$(NPM_RUN) gas
 
 lint: ## Check formatting, and clippy without a warning

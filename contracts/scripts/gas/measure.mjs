@@ -1,5 +1,5 @@
 // Whole transactions, measured: authorize and a partial settlement, alone and in batches.
-import { decodeFunctionResult } from "viem";
+import { decodeFunctionResult, getAddress, numberToHex, parseEther } from "viem";
 import * as calls from "./calls.mjs";
 import { consents } from "./consent.mjs";
 import { TX_GAS_CAP, send } from "./node.mjs";
@@ -11,7 +11,7 @@ const LOGS_OF_SETTLEMENT = 3;
 /** Rows of `{ title, authorize, settle, sum, limit }`, gas per preauth, and the least `gasPerCall` of each call. */
 export async function measure() {
   const stage = await setStage();
-  const { client, escrow, operator, receivers, senders, permitters, newTerms } = stage;
+  const { client, escrow, token, operator, receivers, senders, permitters, newTerms } = stage;
   const consent = consents(stage);
   const allowed = (terms) => calls.authorize(terms, "0x");
 
@@ -19,7 +19,7 @@ export async function measure() {
   const payersOf = (kind) => (kind === "erc2612" ? permitters : senders.slice(1));
 
   // A hold that stays open, so that the escrow's balance of the token is never zero.
-  await send(client, operator, escrow, allowed(newTerms(senders[0], receivers[0])));
+  await send(client, operator, escrow, calls.alone(allowed(newTerms(senders[0], receivers[0]))));
 
   /** Gas per preauth of `size` preauths of different senders; sent alone where there is no size. */
   async function spent(size, kind, receiverCount) {
@@ -29,7 +29,7 @@ export async function measure() {
       terms.map(async (t, i) => calls.authorize(t, await consent[kind](payers[i], t))),
     );
     const gas = async (each) => {
-      const receipt = await send(client, operator, escrow, size ? calls.batch(each) : each[0]);
+      const receipt = await send(client, operator, escrow, size ? calls.batch(each) : calls.alone(each[0]));
       return [Number(receipt.gasUsed) / terms.length, receipt.logs.length];
     };
     const [authorize] = await gas(locks);
@@ -39,13 +39,19 @@ export async function measure() {
   }
 
   const rows = [];
+  function add(title, [authorize, settle], limit) {
+    const sum = Math.round(authorize + settle);
+    rows.push({ title, authorize: Math.round(authorize), settle: Math.round(settle), sum, limit });
+  }
   async function row(title, { size, kind = "allowance", receiverCount = 1, limit }) {
-    const [authorize, settle] = await spent(size, kind, receiverCount);
-    rows.push({ title, authorize: Math.round(authorize), settle: Math.round(settle), limit });
-    rows.at(-1).sum = Math.round(authorize + settle);
-    return authorize;
+    const costs = await spent(size, kind, receiverCount);
+    add(title, costs, limit);
+    return costs[0];
   }
 
+  // What moving the tokens there and on costs without any promise, as a measure.
+  const transfer = await send(client, senders[0].address, token, calls.transfer(receivers[0].address));
+  add("two plain transfers", [Number(transfer.gasUsed), Number(transfer.gasUsed)]);
   await row("single, allowance", { limit: 130_000 });
   for (const kind of ["eip712", "erc2612", "erc3009", "permit2"]) await row(`single, ${kind}`, { kind });
   await row("batch of 10, allowance", { size: 10 });
@@ -63,7 +69,7 @@ export async function measure() {
     const succeeds = async (cap) => {
       const input = calls.batch([call], BigInt(cap));
       const { data } = await client.call({ account: operator, to: escrow, data: input, gas: 10_000_000n });
-      return decodeFunctionResult({ abi: escrowAbi, functionName: "batch", data })[0].success;
+      return decodeFunctionResult({ abi: escrowAbi, functionName: "batch", data }).length === 0;
     };
     let [low, high] = [0, 1_000_000];
     while (high - low > 1) {
@@ -75,7 +81,7 @@ export async function measure() {
   }
 
   const held = newTerms(senders[2], receivers[2]);
-  await send(client, operator, escrow, allowed(held));
+  await send(client, operator, escrow, calls.alone(allowed(held)));
   const caps = [];
   for (const kind of ["allowance", "eip712", "erc2612", "erc3009", "permit2"]) {
     const [payer] = payersOf(kind);
@@ -85,5 +91,11 @@ export async function measure() {
   }
   caps.push({ title: "settle, a part", gas: await leastCap(calls.settle(held)) });
   caps.push({ title: "cancel, expire", gas: await leastCap(calls.cancel(held)) });
+
+  // Last, because it makes other senders dearer too: somebody demands signatures whose mark is this sender's as well.
+  const twin = getAddress(numberToHex(BigInt(senders[1].address) + calls.MARKS, { size: 20 }));
+  await client.setBalance({ address: twin, value: parseEther("1") });
+  await send(client, twin, escrow, calls.demandSignatures());
+  await row("single, allowance, a shared mark", {});
   return { rows, caps };
 }

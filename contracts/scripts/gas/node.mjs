@@ -8,8 +8,8 @@ import { foundryTool } from "../foundry.mjs";
 
 /** EIP-7825: the most gas one transaction may have. */
 export const TX_GAS_CAP = 16_777_216n;
-/** When the chain begins, so that the bytes of a time, which cost gas, are the same in every run. */
-const GENESIS = 1_790_000_000;
+/** When the chain begins, in Unix seconds: the bytes of a time cost gas and must be the same in every run. */
+export const GENESIS = 1_790_000_000;
 
 function freePort() {
   return new Promise((resolve, reject) => {
@@ -26,7 +26,7 @@ function freePort() {
 export async function startNode() {
   const port = await freePort();
   const flags = ["--port", port, "--timestamp", GENESIS, "--hardfork", "prague"].map(String);
-  const anvil = spawn(foundryTool("anvil"), [...flags, "--auto-impersonate", "--enable-tx-gas-limit", ...(process.env.STEPS ? ["--steps-tracing"] : [])], {
+  const anvil = spawn(foundryTool("anvil"), [...flags, "--auto-impersonate", "--enable-tx-gas-limit"], {
     stdio: "ignore",
   });
   process.on("exit", () => anvil.kill());

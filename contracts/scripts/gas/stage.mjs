@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { encodeDeployData, encodeFunctionData, keccak256, maxUint256, numberToHex, parseEther, toHex } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { root } from "../foundry.mjs";
-import { send, startNode } from "./node.mjs";
+import { GENESIS, send, startNode } from "./node.mjs";
 
 const RECEIVERS = 10;
 const SENDERS = 420;
@@ -53,8 +53,6 @@ export async function setStage() {
   }
   for (const { address } of receivers) await call(admin, escrow, escrowAbi, "registerReceiver", address);
 
-  const { timestamp } = await client.getBlock();
-  const expiresAt = Number(timestamp) + 86_400;
   let lastTerms = 0;
   /** Fresh terms, with ids that are as dense as real hashes. */
   const newTerms = (sender, receiver) => ({
@@ -62,7 +60,7 @@ export async function setStage() {
     receiver: receiver.address,
     token,
     hold: HOLD,
-    expiresAt,
+    expiresAt: GENESIS + 86_400,
     preauthId: keccak256(numberToHex(++lastTerms, { size: 32 })),
   });
   return { client, escrow, token, operator: operator.address, receivers, senders, permitters, newTerms };
