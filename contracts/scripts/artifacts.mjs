@@ -9,6 +9,9 @@ const CONTRACTS = {
   PreauthEscrow: "contracts/src/PreauthEscrow.sol",
   DemoToken: "contracts/src/dev/DemoToken.sol",
   MoodyToken: "contracts/test/mocks/MoodyToken.sol",
+  FallbackToken: "contracts/test/mocks/FallbackToken.sol",
+  FiatToken: "contracts/test/mocks/FiatToken.sol",
+  WalletFactory: "contracts/test/mocks/Wallet.sol",
 };
 
 /** Where Permit2 is on every chain. */

@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::Encodable2718;
 use alloy::network::{TransactionBuilder, TxSignerSync};
-use alloy::primitives::{Address, B256, Bytes, TxKind, U256, Uint, address};
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256, Uint};
 use alloy::providers::Provider;
 use alloy::rpc::client::BatchRequest;
 use alloy::rpc::types::TransactionRequest;
@@ -17,8 +17,6 @@ use futures::future::try_join_all;
 use super::bindings::{DemoToken, Erc20, PreauthEscrow};
 use super::{CONTRACT_MAX_HOLD_SECONDS, Chain, ChainError, SendAdvice, SignedTransaction, decode_failure};
 
-/// Where Permit2 is on every chain that has it.
-pub const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
 /// The least that is tipped, in wei per gas.
 const MIN_TIP: u128 = 100_000_000;
 /// How long a transaction may take to be mined before its command gives up waiting.
@@ -53,8 +51,8 @@ pub struct EscrowPlan {
     pub operators: Vec<Address>,
     /// Seconds between a receiver's registration and its effect.
     pub receiver_delay: u64,
-    /// Zero: none, and consent through Permit2 is refused.
-    pub permit2: Address,
+    /// The Permit2 that consents may go through. `None`: there is none.
+    pub permit2: Option<Address>,
 }
 
 impl Step {
@@ -67,7 +65,7 @@ impl Step {
             operators: plan.operators.clone(),
             receiverDelay: Uint::<40, 1>::saturating_from(plan.receiver_delay),
             maxHold: Uint::<40, 1>::saturating_from(CONTRACT_MAX_HOLD_SECONDS),
-            permit2: plan.permit2,
+            permit2: plan.permit2.unwrap_or_default(),
         };
         Self::deploy(&PreauthEscrow::BYTECODE, &arguments.abi_encode())
     }
@@ -123,15 +121,6 @@ impl Step {
 }
 
 impl Chain {
-    /// Where Permit2 is on this chain; zero: it has none.
-    ///
-    /// # Errors
-    /// When the node does not answer.
-    pub async fn permit2(&self) -> Result<Address, ChainError> {
-        let code = self.provider.get_code_at(PERMIT2).await?;
-        Ok(if code.is_empty() { Address::ZERO } else { PERMIT2 })
-    }
-
     /// Sends one transaction and waits until it is mined.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U256, Uint};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{Panic, Revert, SolCall, SolError, SolEventInterface, SolInterface};
 
-use super::bindings::{Erc20, Pausable, PreauthEscrow};
+use super::bindings::{Erc20, Pausable, Permit2, PreauthEscrow};
 use super::raw::kind_of;
 use crate::model::{BaseUnits, CallFailure, ChainTime, OperationKind, Terms};
 use PreauthEscrow::{PreauthEscrowErrors, PreauthEscrowEvents};
@@ -12,10 +12,10 @@ use PreauthEscrow::{PreauthEscrowErrors, PreauthEscrowEvents};
 /// The longest hold the contract is deployed with: 90 days.
 pub const CONTRACT_MAX_HOLD_SECONDS: u64 = 90 * 24 * 60 * 60;
 
-/// Input of the transaction by which a payer allows `escrow` to take `hold` of a token.
+/// Input of the transaction by which a payer allows `spender` to take an amount of a token, in base units.
 #[must_use]
-pub fn approve_input(escrow: Address, hold: BaseUnits) -> Bytes {
-    Erc20::approveCall { spender: escrow, amount: U256::from(hold.get()) }.abi_encode().into()
+pub fn approve_input(spender: Address, amount: U256) -> Bytes {
+    Erc20::approveCall { spender, amount }.abi_encode().into()
 }
 
 /// What a log of the escrow says about a preauth.
@@ -118,6 +118,11 @@ pub fn decode_failure(data: &[u8]) -> CallFailure {
     if data.starts_with(&Pausable::EnforcedPause::SELECTOR) {
         return CallFailure::Paused;
     }
+    match Permit2::Permit2Errors::abi_decode(data) {
+        Ok(Permit2::Permit2Errors::InvalidNonce(_)) => return CallFailure::ConsentUsed,
+        Ok(_) => return CallFailure::InvalidConsent,
+        Err(_) => {}
+    }
     match Erc20::Erc20Errors::abi_decode(data) {
         Ok(Erc20::Erc20Errors::ERC20InsufficientAllowance(_)) => return CallFailure::InsufficientAllowance,
         Ok(Erc20::Erc20Errors::ERC20InsufficientBalance(_)) => return CallFailure::InsufficientBalance,
@@ -156,6 +161,8 @@ mod tests {
         assert_eq!(decode_failure(&small.abi_encode()), CallFailure::InsufficientAllowance);
         let text = Revert::from("no\u{0}pe").abi_encode();
         assert_eq!(decode_failure(&text), CallFailure::Other("the token says: nope".into()));
+        assert_eq!(decode_failure(&Permit2::InvalidNonce {}.abi_encode()), CallFailure::ConsentUsed);
+        assert_eq!(decode_failure(&Permit2::InvalidSigner {}.abi_encode()), CallFailure::InvalidConsent);
         let refused = PreauthEscrow::SafeERC20FailedOperation { token: Address::ZERO }.abi_encode();
         assert_eq!(decode_failure(&refused), CallFailure::Other("the token refused the transfer".into()));
         assert!(matches!(decode_failure(&[]), CallFailure::Other(_)));

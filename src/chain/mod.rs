@@ -9,6 +9,7 @@ mod audit;
 mod bindings;
 mod clock;
 mod code;
+mod consents;
 mod dev;
 mod endpoint;
 mod endpoints;
@@ -33,7 +34,7 @@ use alloy::transports::http::Http;
 use alloy::transports::{BoxTransport, TransportError};
 use secrecy::{ExposeSecret, SecretString};
 
-pub use admin::{EscrowPlan, Mined, PERMIT2, Step};
+pub use admin::{EscrowPlan, Mined, Step};
 use agreement::Witnesses;
 #[cfg(test)]
 pub(crate) use bindings::IPreauthEscrow;
@@ -41,9 +42,7 @@ pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
 pub use clock::{ChainClock, WallClock, wall_now};
 pub use code::CodeMismatch;
 use endpoints::Endpoints;
-pub use escrow::{
-    CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, decode_failure,
-};
+pub use escrow::{CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, decode_failure};
 pub use fees::FeeQuote;
 pub use probe::{TokenProbe, TransferProbe};
 pub use raw::EscrowCall;

@@ -1,10 +1,10 @@
 //! The escrow's raw calls: an operation and its terms in as few bytes as they take, alone or in a batch.
 
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Bytes, U256, Uint};
 use alloy::sol_types::SolCall;
 
 use super::bindings::PreauthEscrow;
-use crate::model::{BaseUnits, OperationKind, Terms};
+use crate::model::{BaseUnits, ChainTime, OperationKind, Terms};
 
 /// One call of one of the four operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +57,12 @@ impl EscrowCall {
         for account in [terms.sender, terms.receiver, terms.token] {
             input.extend_from_slice(account.as_slice());
         }
-        input.extend_from_slice(&last_bytes::<12>(terms.hold.get()));
-        input.extend_from_slice(&last_bytes::<5>(terms.expires_at.0.into()));
+        input.extend_from_slice(&uint96(terms.hold));
+        input.extend_from_slice(&uint40(terms.expires_at));
         input.extend_from_slice(terms.preauth_id.as_slice());
         match self.kind {
             OperationKind::Authorize => input.extend_from_slice(&self.consent),
-            OperationKind::Settle => input.extend_from_slice(&last_bytes::<12>(self.amount.get())),
+            OperationKind::Settle => input.extend_from_slice(&uint96(self.amount)),
             OperationKind::Cancel | OperationKind::Expire => {}
         }
     }
@@ -83,12 +83,14 @@ pub(super) fn kind_of(operation: u8) -> Option<OperationKind> {
     OperationKind::ALL.into_iter().find(|kind| number(*kind) == operation)
 }
 
-/// The big-endian end of a number that takes no more bytes, as amounts (12) and times (5) do.
-fn last_bytes<const N: usize>(number: u128) -> [u8; N] {
-    let mut bytes = [0; N];
-    let word = B256::from(U256::from(number));
-    bytes.copy_from_slice(&word[32 - N..]);
-    bytes
+/// As the contract keeps amounts.
+fn uint96(units: BaseUnits) -> [u8; 12] {
+    Uint::<96, 2>::saturating_from(units.get()).to_be_bytes()
+}
+
+/// As the contract keeps times.
+fn uint40(time: ChainTime) -> [u8; 5] {
+    Uint::<40, 1>::saturating_from(time.0).to_be_bytes()
 }
 
 #[cfg(test)]
@@ -154,8 +156,7 @@ mod reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ChainTime;
-    use alloy::primitives::{Address, hex};
+    use alloy::primitives::{Address, B256, hex};
 
     fn call(kind: OperationKind) -> EscrowCall {
         let terms = Terms {

@@ -14,7 +14,7 @@ use super::bindings::{Erc20, PreauthEscrow};
 use super::escrow::{EscrowLog, decode_failure};
 use super::raw::EscrowCall;
 use super::{Chain, ChainError};
-use crate::model::{CallFailure, ChainTime, OperationKind};
+use crate::model::{CallFailure, ChainTime, Consent, ConsentKind, OperationKind};
 
 /// A block's place in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,7 +229,14 @@ impl Chain {
     ) -> Option<(usize, CallFailure)> {
         let terms = &call.terms;
         let hold = U256::from(terms.hold.get());
-        if self.allowance(terms.token, terms.sender, escrow).await.ok()? < hold {
+        let spender = match Consent::decode(&call.consent).map(|consent| consent.kind()) {
+            None | Some(ConsentKind::Eip712 | ConsentKind::Erc2612) => Some(escrow),
+            Some(ConsentKind::Erc3009) => None,
+            Some(ConsentKind::Permit2) => self.permit2_of(escrow).await.ok()?,
+        };
+        if let Some(spender) = spender
+            && self.allowance(terms.token, terms.sender, spender).await.ok()? < hold
+        {
             return Some((index, CallFailure::InsufficientAllowance));
         }
         if self.token_balance(terms.token, terms.sender).await.ok()? < hold {
@@ -274,15 +281,15 @@ impl Chain {
         to: Address,
         call: C,
     ) -> Result<Option<C::Return>, ChainError> {
-        match self.call_bytes(to, call.abi_encode().into()).await? {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        match self.call(request).await? {
             Some(answer) => Ok(C::abi_decode_returns(&answer).ok()),
             None => Ok(None),
         }
     }
 
     /// Calls without sending; `None` when the callee reverts.
-    async fn call_bytes(&self, to: Address, input: Bytes) -> Result<Option<Bytes>, ChainError> {
-        let request = TransactionRequest::default().with_to(to).with_input(input);
+    pub(super) async fn call(&self, request: TransactionRequest) -> Result<Option<Bytes>, ChainError> {
         match self.provider.call(request).block(BlockId::latest()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if is_revert(&error) => Ok(None),

@@ -143,12 +143,14 @@ impl Daemon {
 
         let settings = PreauthSettings {
             escrow: config.escrow,
+            permit2: chain.permit2_of(config.escrow).await.context("looking for Permit2")?,
             operators: config.operators.iter().map(PrivateKeySigner::address).collect(),
             request_timeout: config.request_timeout,
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
             Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
+        workers.spawn(preauths.clone().keep_asking_tokens(stop.clone()));
         let state = HttpState {
             preauths,
             store: store.clone(),

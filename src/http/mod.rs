@@ -7,6 +7,7 @@
 pub mod api_key;
 mod caller;
 mod cancel;
+mod consent;
 mod create;
 mod cursor;
 mod dev;
@@ -19,6 +20,7 @@ mod invoice_path;
 mod json;
 mod list;
 mod metrics;
+mod offers;
 mod openapi;
 mod patience;
 mod problems;
@@ -29,6 +31,7 @@ mod terms;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod typed_data;
 mod view;
 mod wallets;
 mod withdraw;

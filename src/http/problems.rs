@@ -12,8 +12,8 @@ use super::refusals::{Verb, refused};
 use super::shape::Shape;
 use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
-use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
-use crate::preauth::{Refusal, RegistrationRefusal};
+use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal};
 
 /// Adds to each operation the errors it can end with.
 pub(super) fn add_errors(api: &mut utoipa::openapi::OpenApi) {
@@ -153,11 +153,16 @@ fn refusals_before_a_row() -> Vec<Refusal> {
         Refusal::InvalidSettleAt("it is not before the expiry"),
         Refusal::Rule(RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" }),
         Refusal::ConsentWithoutExpiry,
-        Refusal::InvalidConsent,
-        Refusal::ConsentRequired,
+        Refusal::ConsentRequired(Demand::Tenant),
+        Refusal::ConsentNotSupported(ConsentKind::Erc3009),
+        Refusal::ConsentNotByContract(ConsentKind::Erc3009),
         Refusal::WalletNotRegistered(WalletRole::Sender),
         Refusal::ReceiverNotActive,
         Refusal::InvoiceExists,
+        Refusal::ConsentRequired(Demand::Sender),
+        Refusal::InvalidConsent(ConsentFlaw::NotSigned),
+        Refusal::InvalidConsent(ConsentFlaw::Permit),
+        Refusal::InvalidConsent(ConsentFlaw::Used),
         Refusal::ContractNotAvailable("the escrow is paused".into()),
         Refusal::InsufficientAllowance,
         Refusal::InsufficientBalance,

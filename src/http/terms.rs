@@ -10,10 +10,12 @@ use super::caller::Opener;
 use super::create::CreateRequest;
 use super::error::ApiError;
 use super::json::JsonBody;
+use super::offers::{ApprovalView, ConsentOfferView};
 use super::refusals::{Verb, refused};
+use super::typed_data::TypedData;
 use crate::preauth::OfferedTerms;
 
-/// Terms as they would be locked, and the two ways to consent to them.
+/// Terms as they would be locked, and the ways to consent to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = OfferedTerms)]
@@ -37,30 +39,26 @@ pub struct OfferedTermsView {
     /// The contract that would hold it.
     pub escrow: String,
     pub chain_id: u64,
-    /// What the payer signs with `eth_signTypedData_v4`; the signature goes into `consent.signature` of the creation.
-    #[schema(value_type = Object)]
-    pub typed_data: serde_json::Value,
-    /// The transaction by which the payer lets the escrow take the hold. Needed with and without a signature.
-    pub approval: Approval,
-}
-
-/// A call of the token's `approve`, to be sent by the payer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Approval {
-    /// The token.
-    pub to: String,
-    /// The call's input.
-    pub data: String,
+    /// The same as in the consent of type `eip712`.
+    pub typed_data: TypedData,
+    /// The transaction by which the payer lets the escrow take the hold: the consent itself, where none is signed.
+    pub approval: ApprovalView,
+    /// Every way to consent that there is for this token. The payer chooses one.
+    pub consents: Vec<ConsentOfferView>,
 }
 
 impl OfferedTermsView {
     fn new(request: CreateRequest, offered: OfferedTerms) -> Self {
-        let OfferedTerms { terms, escrow, chain_id, decimals, typed_data, approve_input } = offered;
+        let OfferedTerms { terms, escrow, chain_id, decimals, typed_data, approve_input, consents } = offered;
         Self {
             invoice_id: request.invoice_id,
             sender: request.sender,
             receiver: request.receiver,
-            approval: Approval { to: request.contract_address.clone(), data: approve_input.to_string() },
+            consents: consents
+                .into_iter()
+                .map(|offer| ConsentOfferView::new(offer, &request.contract_address))
+                .collect(),
+            approval: ApprovalView::new(&request.contract_address, &approve_input),
             contract_address: request.contract_address,
             amount: request.amount,
             hold_amount: terms.hold.in_tokens(decimals).to_string(),
@@ -69,7 +67,7 @@ impl OfferedTermsView {
             preauth_id: terms.preauth_id.to_string(),
             escrow: escrow.to_checksum(None),
             chain_id,
-            typed_data,
+            typed_data: TypedData(typed_data),
         }
     }
 }
@@ -78,9 +76,10 @@ impl OfferedTermsView {
 ///
 /// Fixes the terms of a creation without storing anything, so that the payer can sign them.
 ///
-/// The body is that of a creation; `consent` and `settleAt` play no part. The payer signs `typedData`, and the creation
-/// then repeats the same fields with the `expiresAt` of this answer and the signature as `consent`. A signature covers
-/// the hold, the expiry and the invoice, and is good for that one lock. The payer's allowance is needed all the same.
+/// The body is that of a creation; `consent` and `settleAt` play no part. `consents` lists the ways in which the payer can
+/// consent: those that this token was seen to support. He chooses one, allows what its `approval` says, and signs its
+/// typed data; the creation then repeats the same fields with the `expiresAt` of this answer, and `consent` with the same
+/// `type` and the signatures. A signature covers the hold, the expiry and the invoice, and is good for that one lock.
 #[utoipa::path(
     post, path = "/preauth-terms", operation_id = "offerTerms", tag = "Preauthorizations",
     request_body = CreateRequest,
@@ -130,6 +129,7 @@ mod tests {
             decimals: 6,
             typed_data: terms.typed_data(31_337, escrow),
             approve_input: vec![9, 8].into(),
+            consents: Vec::new(),
         };
         let view = OfferedTermsView::new(serde_json::from_value(request).unwrap(), offered);
         let shown = serde_json::to_value(view).unwrap();
@@ -138,6 +138,7 @@ mod tests {
         assert_eq!(shown["expiresAt"], "2026-03-30T12:00:00.000Z");
         assert_eq!(shown["approval"], json!({"to": "0xcc", "data": "0x0908"}));
         assert_eq!(shown["typedData"]["primaryType"], "Terms");
+        assert_eq!(shown["consents"], json!([]));
     }
 
     #[tokio::test]

@@ -51,6 +51,7 @@ impl House {
         let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), WallClock::system());
         let settings = PreauthSettings {
             escrow: ESCROW,
+            permit2: None,
             operators: vec![Address::repeat_byte(0x0b)],
             request_timeout: Duration::from_secs(1),
         };
@@ -78,6 +79,7 @@ impl House {
             symbol: "DEMO".into(),
             decimals: 6,
             active: true,
+            signing: None,
         };
         let stored = tenant.clone();
         store
@@ -282,6 +284,7 @@ fn new_tenant(name: &str) -> Tenant {
         disabled: false,
         allowed_tip_bps: 1_000,
         default_ttl_seconds: 86_400,
+        require_signed_consent: false,
         rules: Rules::default(),
     }
 }

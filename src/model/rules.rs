@@ -128,6 +128,7 @@ mod tests {
             symbol: "USDX".into(),
             decimals: 6,
             active: true,
+            signing: None,
         }
     }
 

@@ -3,10 +3,10 @@
 use futures::FutureExt;
 use uuid::Uuid;
 
-use super::terms::Judged;
+use super::terms::{Judged, Purpose};
 use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::chain::EscrowCall;
-use crate::model::{CallFailure, OperationKind, PreauthKey, PreauthStatus, Tenant};
+use crate::model::{CallFailure, Consent, OperationKind, PreauthKey, PreauthStatus, Tenant};
 use crate::store::preauths::NewPreauth;
 use crate::store::{operations, preauths};
 
@@ -32,19 +32,22 @@ impl Preauths {
         wait: Wait,
     ) -> Result<Ending, Stop> {
         self.accepts_work()?;
-        let plan = self.plan(tenant, &creation).await?;
+        let plan = self.plan(tenant, &creation, Purpose::Lock).await?;
+        let consent = plan.consent.as_ref().map(Consent::encode).unwrap_or_default();
         let escrow = self.inner.settings.escrow;
         let call = EscrowCall {
             kind: OperationKind::Authorize,
             terms: plan.terms,
             amount: plan.terms.hold,
-            consent: plan.consent.clone(),
+            consent: consent.clone(),
         };
         let checked = tokio::time::timeout(
             self.inner.settings.request_timeout,
             self.inner.checker.would_lock(escrow, call),
         );
-        checked.await.unwrap_or(Err(Refusal::PreapprovalUnknown))?;
+        if let Err(refusal) = checked.await.unwrap_or(Err(Refusal::PreapprovalUnknown)) {
+            return Err(self.look_closer(&plan, refusal).await.into());
+        }
 
         let judged = Some(plan.judged).filter(Judged::depends_on_others);
         let new = NewPreauth {
@@ -60,7 +63,7 @@ impl Preauths {
             amount: creation.amount,
             hold: plan.terms.hold,
             expires_at: plan.terms.expires_at,
-            consent: plan.consent,
+            consent,
             schedule: plan.schedule,
         };
         let key = self.write_down(new, judged).await?;

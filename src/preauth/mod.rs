@@ -7,6 +7,7 @@
 mod authorize;
 mod cancel;
 mod check;
+mod consents;
 mod past;
 mod patrol;
 mod query;
@@ -15,6 +16,7 @@ mod refusal;
 mod repair;
 mod schedule;
 mod settle;
+mod signing;
 mod terms;
 mod unclaimed;
 mod wait;
@@ -23,17 +25,18 @@ mod wallets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::Address;
 
 use crate::chain::{Chain, ChainClock, ChainError};
 use crate::lane::{Signals, Standing};
-use crate::model::{Account, ChainTime, InvoiceId, OperationKind, Preauth, TokenAmount};
+use crate::model::{Account, ChainTime, Consent, InvoiceId, OperationKind, Preauth, TokenAmount};
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
+pub use consents::ConsentOffer;
 pub use patrol::Patrol;
 pub use reconcile::{ReconcileError, Scope, reconcile};
-pub use refusal::Refusal;
+pub use refusal::{ConsentFlaw, Demand, Refusal};
 pub use repair::{RepairError, repair};
 pub use schedule::Sweeper;
 pub use terms::OfferedTerms;
@@ -56,6 +59,8 @@ pub const MAX_TIP_BPS: u16 = 5_000;
 pub struct PreauthSettings {
     /// The escrow that new preauthorizations use.
     pub escrow: Address,
+    /// The Permit2 that this escrow uses, where it is on this chain.
+    pub permit2: Option<Address>,
     /// The operator keys' addresses, for dry runs of creations.
     pub operators: Vec<Address>,
     /// How long a request waits for its outcome before it is answered with 202.
@@ -127,8 +132,8 @@ pub struct NewAuthorization {
     pub expires_at: RequestedTime,
     /// When to settle the full amount, if the payer's system said so at creation.
     pub settle_at: RequestedTime,
-    /// The payer's signature over the offered terms.
-    pub signature: Option<Bytes>,
+    /// The payer's signed consent to the offered terms.
+    pub consent: Option<Consent>,
 }
 
 /// A time as the client asked for it. Its form is judged after other rules (the order of the checks is fixed), so a

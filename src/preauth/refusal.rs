@@ -1,6 +1,26 @@
 //! Every way a request can be refused.
 
-use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+
+/// What is wrong with a consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsentFlaw {
+    /// It is not the sender's signature over these terms.
+    NotSigned,
+    /// The permit is not the sender's for this hold, expiry and nonce, and his allowance does not do instead.
+    Permit,
+    /// Its nonce was used, or withdrawn by the sender.
+    Used,
+}
+
+/// Who demands that consent is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// The sender, on chain.
+    Sender,
+    /// The tenant, for all its creations.
+    Tenant,
+}
 
 /// Why a request was refused. `http` gives each its status, message and code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +46,12 @@ pub enum Refusal {
     /// Registered with the tenant, but not (yet) allowed on chain.
     ReceiverNotActive,
     InvoiceExists,
-    /// The signature is not the sender's over the terms.
-    InvalidConsent,
-    /// The sender demands signed consent.
-    ConsentRequired,
+    /// Neither this token nor what stands beside it takes this kind of consent.
+    ConsentNotSupported(ConsentKind),
+    /// The token takes this kind of consent from accounts with a key only.
+    ConsentNotByContract(ConsentKind),
+    InvalidConsent(ConsentFlaw),
+    ConsentRequired(Demand),
     /// No contract, another contract, paused, or the operator key was revoked.
     ContractNotAvailable(String),
     InsufficientAllowance,

@@ -1,15 +1,16 @@
 //! From a creation to its terms: the checks that need no chain, in the order that is fixed, and the offer of terms a
 //! payer can sign.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, U256};
 
 use super::{
-    Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal, RequestedTime, Stop,
+    ConsentOffer, Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal,
+    RequestedTime, Stop,
 };
 use crate::chain::approve_input;
 use crate::model::{
-    AmountError, BaseUnits, ChainTime, Creation, Rules, Schedule, Tenant, TenantId, Terms, Token,
-    TokenAmount, WalletRole, consent_bytes, derive_preauth_id, hold_with_tip,
+    AmountError, BaseUnits, ChainTime, Consent, Creation, Rules, Schedule, Tenant, TenantId, Terms, Token,
+    TokenAmount, WalletRole, derive_preauth_id, hold_with_tip,
 };
 use crate::store::{Connection, preauths, tokens, wallets};
 
@@ -24,6 +25,16 @@ pub struct OfferedTerms {
     pub typed_data: serde_json::Value,
     /// Input of the transaction to the token that allows the escrow to take the hold.
     pub approve_input: Bytes,
+    /// Every way to consent that there is for the token.
+    pub consents: Vec<ConsentOffer>,
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Terms that are to be consented to: no consent is looked at.
+    Offer,
+    Lock,
 }
 
 /// A creation that passed every check but the chain's.
@@ -31,8 +42,8 @@ pub(super) struct Plan {
     pub terms: Terms,
     pub token: Token,
     pub schedule: Option<Schedule>,
-    /// The contract's consent bytes.
-    pub consent: Bytes,
+    /// `None`: the allowance is the consent.
+    pub consent: Option<Consent>,
     pub judged: Judged,
 }
 
@@ -46,28 +57,35 @@ impl Preauths {
         tenant: &Tenant,
         creation: NewAuthorization,
     ) -> Result<Result<OfferedTerms, Refusal>, Fault> {
-        match self.plan(tenant, &creation).await {
-            Ok(plan) => Ok(Ok(self.offer(&plan))),
+        match self.try_offer(tenant, &creation).await {
+            Ok(offered) => Ok(Ok(offered)),
             Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
             Err(Stop::Fault(fault)) => Err(fault),
         }
     }
 
-    fn offer(&self, plan: &Plan) -> OfferedTerms {
+    async fn try_offer(&self, tenant: &Tenant, creation: &NewAuthorization) -> Result<OfferedTerms, Stop> {
+        let plan = self.plan(tenant, creation, Purpose::Offer).await?;
         let escrow = self.inner.settings.escrow;
         let chain_id = self.inner.chain.chain_id();
-        OfferedTerms {
+        Ok(OfferedTerms {
+            consents: self.consent_offers(&plan.terms, &plan.token).await?,
             terms: plan.terms,
             escrow,
             chain_id,
             decimals: plan.token.decimals,
             typed_data: plan.terms.typed_data(chain_id, escrow),
-            approve_input: approve_input(escrow, plan.terms.hold),
-        }
+            approve_input: approve_input(escrow, U256::from(plan.terms.hold.get())),
+        })
     }
 
-    /// Amount, wallets, token, expiry, rules, registrations, invoice: in this order.
-    pub(super) async fn plan(&self, tenant: &Tenant, creation: &NewAuthorization) -> Result<Plan, Stop> {
+    /// Amount, wallets, token, expiry, rules, consent, registrations, invoice: in this order.
+    pub(super) async fn plan(
+        &self,
+        tenant: &Tenant,
+        creation: &NewAuthorization,
+        purpose: Purpose,
+    ) -> Result<Plan, Stop> {
         if creation.amount.is_zero() {
             return Err(Refusal::AmountNotPositive.into());
         }
@@ -96,7 +114,13 @@ impl Preauths {
             expires_at,
         };
         judged.judge(&mut reader).await?;
+        // The token may have to be asked: nothing of the database is held meanwhile.
+        drop(reader);
+        if purpose == Purpose::Lock {
+            self.judge_consent(tenant, creation.consent.as_ref(), &token).await?;
+        }
 
+        let mut reader = self.inner.store.read().await?;
         for (address, role) in [(sender, WalletRole::Sender), (receiver, WalletRole::Receiver)] {
             if wallets::registered(&mut reader, tenant.id, address, role).await?.is_none() {
                 return Err(Refusal::WalletNotRegistered(role).into());
@@ -114,9 +138,7 @@ impl Preauths {
             expires_at,
             preauth_id: derive_preauth_id(tenant.id, &creation.invoice),
         };
-        let consent =
-            creation.signature.as_ref().map(|signature| consent_bytes(signature)).unwrap_or_default();
-        Ok(Plan { terms, token, schedule, consent, judged })
+        Ok(Plan { terms, token, schedule, consent: creation.consent.clone(), judged })
     }
 }
 
@@ -174,7 +196,7 @@ fn expiry(creation: &NewAuthorization, tenant: &Tenant, now: ChainTime) -> Resul
     let expires_at = match creation.expires_at {
         RequestedTime::At(expires_at) => expires_at,
         RequestedTime::Malformed => return Err(Refusal::InvalidExpiry("must be RFC 3339 with a time zone")),
-        RequestedTime::Absent if creation.signature.is_some() => return Err(Refusal::ConsentWithoutExpiry),
+        RequestedTime::Absent if creation.consent.is_some() => return Err(Refusal::ConsentWithoutExpiry),
         RequestedTime::Absent => return Ok(now.saturating_add(tenant.default_ttl_seconds)),
     };
     let ttl = expires_at.seconds_since(now);

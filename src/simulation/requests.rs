@@ -67,7 +67,7 @@ impl Life {
             amount: TokenAmount::parse("1.5").unwrap(),
             expires_at,
             settle_at,
-            signature: None,
+            consent: None,
         };
         let create = async move { preauths.authorize(&tenant(), creation, Wait::No).await }.boxed();
         self.create(invoice, create).await

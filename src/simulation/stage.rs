@@ -41,6 +41,7 @@ pub fn tenant() -> Tenant {
         disabled: false,
         allowed_tip_bps: 1_000,
         default_ttl_seconds: 3_600,
+        require_signed_consent: false,
         rules: Rules::default(),
     }
 }
@@ -77,7 +78,8 @@ pub async fn furnish(folder: &Path) {
                 tenants::insert(tx, &tenant, now).await?;
                 for address in TOKENS {
                     let contract = Account::from_address(address);
-                    let token = Token { contract, symbol: "SIM".into(), decimals: 6, active: true };
+                    let token =
+                        Token { contract, symbol: "SIM".into(), decimals: 6, active: true, signing: None };
                     tokens::save(tx, &token, now).await?;
                 }
                 let senders = SENDERS.map(|sender| (sender, WalletRole::Sender));
@@ -151,6 +153,7 @@ pub async fn start(
     let lanes = operators.iter().map(lane).collect();
     let preauth_settings = PreauthSettings {
         escrow: ESCROW,
+        permit2: None,
         operators: operators.iter().map(PrivateKeySigner::address).collect(),
         request_timeout: Duration::from_secs(30),
     };

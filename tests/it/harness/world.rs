@@ -196,6 +196,15 @@ impl World {
         Sale { sender, receiver, before }
     }
 
+    /// A sale whose sender has tokens and nothing else: no allowance, and nothing to pay for gas with.
+    pub async fn sale_without_allowance(&self) -> Sale {
+        let sender = Wallet::new();
+        self.chain.give(sender.address, units_of(1_000_000)).await;
+        self.register(&self.admin(), sender.address, "sender").await;
+        let before = self.chain.balance(sender.address).await;
+        Sale { sender, receiver: self.receiver().await, before }
+    }
+
     // -------------------------------------------------------------------- verbs
 
     pub fn create(&self, invoice: &str, sale: &Sale) -> Create<'_> {
