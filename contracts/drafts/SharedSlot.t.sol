@@ -6,6 +6,7 @@ import {Vm} from "forge-std/Vm.sol";
 
 import {DemoToken} from "../src/dev/DemoToken.sol";
 import {IPreauthEscrow} from "../src/interfaces/IPreauthEscrow.sol";
+import {Groups} from "./Groups.sol";
 import {OnceOnlyEscrow} from "./OnceOnlyEscrow.sol";
 import {SharedSlotEscrow} from "./SharedSlotEscrow.sol";
 
@@ -161,7 +162,7 @@ contract SharedSlotTest is StdAssertions {
         IPreauthEscrow.Terms[] memory terms = someTerms(2);
         uint256 known = shared.head();
         lock(shared, terms);
-        vm.expectRevert(abi.encodeWithSelector(SharedSlotEscrow.HistoryMoved.selector, shared.head()));
+        vm.expectRevert(abi.encodeWithSelector(Groups.HistoryMoved.selector, shared.head()));
         vm.prank(operator);
         shared.authorizeMany(known, list(authorizing(terms)), GAS_PER_CALL);
     }
@@ -234,7 +235,7 @@ contract SharedSlotTest is StdAssertions {
         assembly ("memory-safe") {
             preauthId := mload(add(rawCall, 0x6e))
         }
-        refused(operator, rawCall, abi.encodeWithSelector(SharedSlotEscrow.NotThere.selector, preauthId));
+        refused(operator, rawCall, abi.encodeWithSelector(Groups.NotThere.selector, preauthId));
     }
 
     // ---------------------------------------------------------------------- calls

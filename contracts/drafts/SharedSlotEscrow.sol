@@ -6,14 +6,12 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
 import {IPreauthEscrow} from "../src/interfaces/IPreauthEscrow.sol";
+import {Groups} from "./Groups.sol";
 
 /// @title A draft for measuring: holds that are locked together share a storage slot
-/// @notice A group is up to 2**DEPTH holds of one transaction. Its slot keeps 192 bits of the Merkle root over the
-/// hashes of their terms, and two bits for each: open, settled, cancelled or expired. What closes a hold brings its
-/// place (group and index) and the siblings on the way to the root. docs/contract.md says what became of it.
-/// @dev Checks, calls and token handling are those of PreauthEscrow; consent is by allowance only, and
-/// a failed call does not tell its reason. `authorizeMany` is a compare-and-swap: it names all that was locked before, or nothing happens.
-contract SharedSlotEscrow is Ownable {
+/// @notice Checks, calls and token handling are those of PreauthEscrow; consent is by allowance only, and a failed call
+/// does not tell its reason. docs/contract.md says what became of it.
+contract SharedSlotEscrow is Groups, Ownable {
     using SafeERC20 for IERC20;
 
     bytes32 private constant TERMS_TYPEHASH = keccak256(
@@ -24,16 +22,11 @@ contract SharedSlotEscrow is Ownable {
     uint256 private constant RAW_LENGTH = 110;
     uint256 private constant RAW_PREAUTH_ID = 78;
     uint256 private constant AMOUNT_LENGTH = 12;
-    /// @dev A place is four bytes of group and one of index; the siblings follow.
-    uint256 private constant PLACE_LENGTH = 5;
 
     uint256 private constant AUTHORIZE = 1;
     uint256 private constant SETTLE = 2;
     uint256 private constant CANCEL = 3;
     uint256 private constant EXPIRE = 4;
-
-    uint256 private constant ROOT_SHIFT = 64;
-    uint256 private constant MAX_DEPTH = 5;
 
     uint256 private constant CALL_OVERHEAD = 5000;
     uint256 private constant REFUND_GAS = 100_000;
@@ -44,28 +37,16 @@ contract SharedSlotEscrow is Ownable {
     uint256 private constant OPERATING = 1;
     uint256 private constant COLLECTING = 2;
 
-    uint256 private immutable GROUP_SIZE;
-
     address private operator;
     uint88 private demandMarks;
     bool private paused;
 
-    /// @dev The number of groups in the lower 64 bits, above it 192 bits of a hash over all of them.
-    uint256 public head;
-    mapping(uint256 group => uint256 word) public groups;
     mapping(address receiver => bool) private isReceiver;
     mapping(address sender => bool) private signedConsentRequired;
     mapping(address sender => mapping(address token => uint256)) public claimable;
 
     uint256 private transient entered;
 
-    /// @notice A slot was written. Its leaves are the terms of the `holds` Authorized events that end here, in order.
-    event Grouped(uint256 indexed group, uint256 holds);
-
-    /// @notice Something was locked that whoever wrote this batch did not know of.
-    error HistoryMoved(uint256 head);
-    /// @notice No such hold at this place.
-    error NotThere(bytes32 preauthId);
     error Paused();
 
     modifier exclusive(uint256 during) {
@@ -75,9 +56,7 @@ contract SharedSlotEscrow is Ownable {
         entered = during;
     }
 
-    constructor(address operator_, uint256 depth) Ownable(msg.sender) {
-        if (depth > MAX_DEPTH) revert IPreauthEscrow.InvalidSetting();
-        GROUP_SIZE = 1 << depth;
+    constructor(address operator_, uint256 depth) Ownable(msg.sender) Groups(depth) {
         operator = operator_;
     }
 
@@ -100,20 +79,11 @@ contract SharedSlotEscrow is Ownable {
     function authorizeMany(uint256 known, bytes calldata calls, uint256 gasPerCall) external {
         if (entered != IDLE) revert IPreauthEscrow.Reentered();
         if (msg.sender != operator) revert IPreauthEscrow.NotOperator(msg.sender);
-        if (known != head) revert HistoryMoved(head);
+        _checkHead(known);
         entered = COLLECTING;
         bytes32[] memory leaves = _perform(calls, gasPerCall);
         entered = IDLE;
-        for (uint256 first = 0; first < leaves.length; first += GROUP_SIZE) {
-            uint256 holds = leaves.length - first;
-            if (holds > GROUP_SIZE) holds = GROUP_SIZE;
-            bytes32 root = _rootOf(leaves, first, holds);
-            uint256 group = uint64(known) + 1;
-            groups[group] = _cut(root);
-            known = _cut(keccak256(abi.encode(known, root))) | group;
-            emit Grouped(group, holds);
-        }
-        head = known;
+        _append(leaves);
     }
 
     /// @notice Close holds: settle, cancel and expire, each for itself.
@@ -192,7 +162,7 @@ contract SharedSlotEscrow is Ownable {
         }
         if (amount == 0 || amount > terms.hold) revert IPreauthEscrow.InvalidAmount(amount);
 
-        _close(terms, place, IPreauthEscrow.Status.Settled);
+        _close(terms.preauthId, _hashTerms(terms), place, IPreauthEscrow.Status.Settled);
         emit IPreauthEscrow.Settled(terms.preauthId, amount);
 
         IERC20(terms.token).safeTransfer(terms.receiver, amount);
@@ -203,14 +173,14 @@ contract SharedSlotEscrow is Ownable {
 
     function _cancel(IPreauthEscrow.Terms memory terms, bytes calldata place) private exclusive(IDLE) {
         if (msg.sender != terms.receiver && msg.sender != operator) revert IPreauthEscrow.NotOperator(msg.sender);
-        _close(terms, place, IPreauthEscrow.Status.Cancelled);
+        _close(terms.preauthId, _hashTerms(terms), place, IPreauthEscrow.Status.Cancelled);
         emit IPreauthEscrow.Cancelled(terms.preauthId);
         _refund(terms, terms.hold);
     }
 
     function _expire(IPreauthEscrow.Terms memory terms, bytes calldata place) private exclusive(IDLE) {
         if (block.timestamp < terms.expiresAt) revert IPreauthEscrow.NotExpired(terms.preauthId, terms.expiresAt);
-        _close(terms, place, IPreauthEscrow.Status.Expired);
+        _close(terms.preauthId, _hashTerms(terms), place, IPreauthEscrow.Status.Expired);
         emit IPreauthEscrow.Expired(terms.preauthId);
         _refund(terms, terms.hold);
     }
@@ -219,55 +189,6 @@ contract SharedSlotEscrow is Ownable {
         if (amount == 0 || _tryTransfer(terms.token, terms.sender, amount)) return;
         claimable[terms.sender][terms.token] += amount;
         emit IPreauthEscrow.RefundDeferred(terms.preauthId, terms.sender, terms.token, amount);
-    }
-
-    // --------------------------------------------------------------- the groups
-
-    /// @dev A leaf is the hash of 224 bytes, a node of 64, so neither is ever taken for the other; the terms, not their
-    /// hash, are brought. All bits of the index are used up on the way, so a hold has one place only.
-    function _close(IPreauthEscrow.Terms memory terms, bytes calldata place, IPreauthEscrow.Status status) private {
-        uint256 group = uint32(bytes4(place));
-        uint256 index = uint8(place[4]);
-        bytes calldata siblings = place[PLACE_LENGTH:];
-        uint256 path = index;
-        bytes32 node = _hashTerms(terms);
-        assembly ("memory-safe") {
-            let end := add(siblings.offset, siblings.length)
-            for { let at := siblings.offset } lt(at, end) { at := add(at, 0x20) } {
-                let side := shl(5, and(path, 1))
-                mstore(side, node)
-                mstore(xor(side, 0x20), calldataload(at))
-                node := keccak256(0x00, 0x40)
-                path := shr(1, path)
-            }
-        }
-        uint256 word = groups[group];
-        if (path != 0 || uint256(node) >> ROOT_SHIFT != word >> ROOT_SHIFT) revert NotThere(terms.preauthId);
-        uint256 state = word >> (2 * index) & 3;
-        if (state != 0) revert IPreauthEscrow.NotOpen(terms.preauthId, IPreauthEscrow.Status(state + 1));
-        groups[group] = word | (uint256(status) - 1) << (2 * index);
-    }
-
-    /// @dev The smallest full tree over these leaves; what is missing is zero.
-    function _rootOf(bytes32[] memory leaves, uint256 first, uint256 count) private pure returns (bytes32 root) {
-        assembly ("memory-safe") {
-            let nodes := mload(0x40)
-            mcopy(nodes, add(leaves, shl(5, add(first, 1))), shl(5, count))
-            let width := 1
-            for {} lt(width, count) { width := shl(1, width) } {}
-            calldatacopy(add(nodes, shl(5, count)), calldatasize(), shl(5, sub(width, count)))
-            for {} gt(width, 1) {} {
-                width := shr(1, width)
-                for { let i := 0 } lt(i, width) { i := add(i, 1) } {
-                    mstore(add(nodes, shl(5, i)), keccak256(add(nodes, shl(6, i)), 0x40))
-                }
-            }
-            root := mload(nodes)
-        }
-    }
-
-    function _cut(bytes32 hash) private pure returns (uint256) {
-        return uint256(hash) >> ROOT_SHIFT << ROOT_SHIFT;
     }
 
     function _hashTerms(IPreauthEscrow.Terms memory terms) private pure returns (bytes32 termsHash) {

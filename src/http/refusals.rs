@@ -74,6 +74,7 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
             let whose = match demand {
                 Demand::Sender => "this sender demands signed consent",
                 Demand::Tenant => "signed consent is required here",
+                Demand::PayLink => "a pay link takes a signature only",
             };
             let message = format!("consent is missing, and {whose}");
             error(BAD_REQUEST, "consent_required", message).field("consent")
@@ -89,6 +90,25 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
         }
         Refusal::PreapprovalUnknown => error(INTERNAL, "preapproval_unknown", "Failed to check preapproval")
             .detail("the node did not answer; nothing was stored, so the same request can be sent again"),
+        Refusal::PayLinkNotFound => error(NOT_FOUND, "pay_link_not_found", "Pay link not found"),
+        Refusal::PayLinkExists => {
+            error(CONFLICT, "pay_link_exists", "A pay link of this invoice is open").field("invoiceId")
+        }
+        Refusal::PayLinkUsed => error(CONFLICT, "pay_link_used", "The pay link was used").field("invoiceId"),
+        Refusal::PayLinkLapsed => error(CONFLICT, "pay_link_lapsed", "The pay link's time is over"),
+        Refusal::InvalidLinkExpiry(why) => {
+            let message =
+                "linkExpiresAt must be an RFC 3339 time with a zone, ahead and before the terms' own times";
+            error(BAD_REQUEST, "invalid_link_expires_at", message).field("linkExpiresAt").detail(why)
+        }
+        Refusal::OtherPayer => {
+            error(CONFLICT, "other_payer", "The pay link is for another wallet").field("sender")
+        }
+        Refusal::OfferLapsed => {
+            let message = "expiresAt is not that of terms that were offered in the last 15 minutes";
+            error(CONFLICT, "offer_lapsed", message).field("expiresAt")
+        }
+        Refusal::TenantDisabled => ApiError::forbidden("tenant_disabled"),
         Refusal::NotReady(why) => ApiError::not_ready(why),
         Refusal::LockFailed(why) => lock_failed(why),
         Refusal::NotFound => {

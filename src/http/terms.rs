@@ -47,20 +47,36 @@ pub struct OfferedTermsView {
     pub consents: Vec<ConsentOfferView>,
 }
 
+/// What the terms are about, as it was written.
+pub(super) struct Written {
+    pub invoice_id: String,
+    pub sender: String,
+    pub receiver: String,
+    pub contract_address: String,
+    pub amount: String,
+}
+
+impl From<CreateRequest> for Written {
+    fn from(request: CreateRequest) -> Self {
+        let CreateRequest { invoice_id, sender, receiver, contract_address, amount, .. } = request;
+        Self { invoice_id, sender, receiver, contract_address, amount }
+    }
+}
+
 impl OfferedTermsView {
-    fn new(request: CreateRequest, offered: OfferedTerms) -> Self {
+    pub(super) fn new(written: Written, offered: OfferedTerms) -> Self {
         let OfferedTerms { terms, escrow, chain_id, decimals, typed_data, approve_input, consents } = offered;
         Self {
-            invoice_id: request.invoice_id,
-            sender: request.sender,
-            receiver: request.receiver,
+            invoice_id: written.invoice_id,
+            sender: written.sender,
+            receiver: written.receiver,
             consents: consents
                 .into_iter()
-                .map(|offer| ConsentOfferView::new(offer, &request.contract_address))
+                .map(|offer| ConsentOfferView::new(offer, &written.contract_address))
                 .collect(),
-            approval: ApprovalView::new(&request.contract_address, &approve_input),
-            contract_address: request.contract_address,
-            amount: request.amount,
+            approval: ApprovalView::new(&written.contract_address, &approve_input),
+            contract_address: written.contract_address,
+            amount: written.amount,
             hold_amount: terms.hold.in_tokens(decimals).to_string(),
             hold_base_units: terms.hold.to_string(),
             expires_at: terms.expires_at.to_rfc3339(),
@@ -94,7 +110,7 @@ pub async fn offer_terms(
 ) -> Result<Json<OfferedTermsView>, ApiError> {
     let creation = request.creation()?;
     match state.preauths.offer_terms(&caller.tenant, creation).await? {
-        Ok(offered) => Ok(Json(OfferedTermsView::new(request, offered))),
+        Ok(offered) => Ok(Json(OfferedTermsView::new(request.into(), offered))),
         Err(refusal) => Err(refused(Verb::Create, &refusal)),
     }
 }
@@ -131,7 +147,8 @@ mod tests {
             approve_input: vec![9, 8].into(),
             consents: Vec::new(),
         };
-        let view = OfferedTermsView::new(serde_json::from_value(request).unwrap(), offered);
+        let view =
+            OfferedTermsView::new(serde_json::from_value::<CreateRequest>(request).unwrap().into(), offered);
         let shown = serde_json::to_value(view).unwrap();
         assert_eq!((&shown["amount"], &shown["holdAmount"]), (&"100.0".into(), &"110".into()));
         assert_eq!(shown["holdBaseUnits"], "110000000");

@@ -2,11 +2,11 @@
 
 use super::backoff;
 use crate::model::{
-    BatchId, CallFailure, ChainTime, Disposition, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthStatus,
+    BatchId, CallFailure, ChainTime, Disposition, EventKind, Millis, Operation, OperationKind,
+    OperationState, Preauth, PreauthEvent, PreauthStatus,
 };
 use crate::store::blocks::Block;
-use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, preauths};
 
 /// Tries after which an expiry is forlorn: long enough for a node that lags by a block or two, and for the log of somebody
 /// else's `expire` to be read.
@@ -79,7 +79,14 @@ pub(super) async fn fail(
             operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
         }
     }
-    resume_parked(connection, &preauth, now).await
+    resume_parked(connection, &preauth, now).await?;
+    let told = match operation.kind {
+        OperationKind::Authorize => EventKind::Rejected,
+        OperationKind::Settle => EventKind::SettlementFailed,
+        // A cancel that failed changes nothing, and an expiry is tried again.
+        OperationKind::Cancel | OperationKind::Expire => return Ok(()),
+    };
+    events::insert(connection, &preauth, told, now).await
 }
 
 /// A transaction carried an operation and nothing came of it: it is due again, unless its caller was told before a reorg

@@ -3,6 +3,7 @@
 use futures::FutureExt;
 use uuid::Uuid;
 
+use super::payer::Payer;
 use super::terms::{Judged, Purpose};
 use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::chain::EscrowCall;
@@ -22,17 +23,18 @@ impl Preauths {
         creation: NewAuthorization,
         wait: Wait,
     ) -> Result<Ending, Fault> {
-        self.ended(self.try_authorize(tenant, creation, wait).await)
+        self.ended(self.lock(tenant, creation, Payer::Named, wait).await)
     }
 
-    async fn try_authorize(
+    pub(super) async fn lock(
         &self,
         tenant: &Tenant,
         creation: NewAuthorization,
+        payer: Payer,
         wait: Wait,
     ) -> Result<Ending, Stop> {
         self.accepts_work()?;
-        let plan = self.plan(tenant, &creation, Purpose::Lock).await?;
+        let plan = self.plan(tenant, &creation, payer, Purpose::Lock).await?;
         let consent = plan.consent.as_ref().map(Consent::encode).unwrap_or_default();
         let escrow = self.inner.settings.escrow;
         let call = EscrowCall {
@@ -66,7 +68,7 @@ impl Preauths {
             consent,
             schedule: plan.schedule,
         };
-        let key = self.write_down(new, judged).await?;
+        let key = self.write_down(new, judged, payer).await?;
         self.inner.signals.work_arrived();
         match wait {
             Wait::ForOutcome => self.follow(key, Self::locked).await,
@@ -75,8 +77,13 @@ impl Preauths {
     }
 
     /// The preauth and the operation to lock it, in one change. A unique violation is an invoice that exists.
-    async fn write_down(&self, new: NewPreauth, judged: Option<Judged>) -> Result<PreauthKey, Stop> {
-        let now = self.inner.clock.wall();
+    async fn write_down(
+        &self,
+        new: NewPreauth,
+        judged: Option<Judged>,
+        payer: Payer,
+    ) -> Result<PreauthKey, Stop> {
+        let (now, chain_now) = (self.inner.clock.wall(), self.inner.clock.now());
         let written = self
             .inner
             .store
@@ -85,6 +92,7 @@ impl Preauths {
                     if let Some(judged) = judged {
                         judged.judge(tx).await?;
                     }
+                    payer.may_still_pay(tx, chain_now).await?;
                     let key = preauths::insert(tx, &new, now).await?;
                     operations::insert(tx, key, OperationKind::Authorize, None, new.expires_at, now).await?;
                     Ok(key)

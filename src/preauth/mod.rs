@@ -8,8 +8,12 @@ mod authorize;
 mod cancel;
 mod check;
 mod consents;
+mod events;
 mod past;
 mod patrol;
+mod pay;
+mod pay_link;
+mod payer;
 mod query;
 mod reconcile;
 mod refusal;
@@ -34,7 +38,10 @@ use crate::store::{Store, StoreError};
 
 pub use check::Checker;
 pub use consents::ConsentOffer;
+pub use events::Told;
 pub use patrol::Patrol;
+pub use pay::{OpenedPayLink, Signed};
+pub use pay_link::{MadePayLink, NewPayLink, PayLinkView};
 pub use reconcile::{ReconcileError, Scope, reconcile};
 pub use refusal::{ConsentFlaw, Demand, Refusal};
 pub use repair::{RepairError, repair};
@@ -51,6 +58,10 @@ pub const MIN_TTL_SECONDS: u64 = 60;
 pub const MAX_TTL_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// A tenant's time to live where nobody chose one: 24 hours, in seconds.
 pub const DEFAULT_TTL_SECONDS: u64 = 24 * 60 * 60;
+/// A pay link's time where nobody chose one: 24 hours, in seconds.
+pub const DEFAULT_LINK_SECONDS: u64 = 24 * 60 * 60;
+/// How old terms may be when the signature over them arrives through a pay link, in seconds: 15 minutes.
+pub const OFFER_SECONDS: u64 = 15 * 60;
 /// Largest tip a tenant may allow, in basis points.
 pub const MAX_TIP_BPS: u16 = 5_000;
 
@@ -103,12 +114,17 @@ impl Preauths {
     }
 
     /// Turns an early stop back into what it is for the caller.
-    fn ended(&self, result: Result<Ending, Stop>) -> Result<Ending, Fault> {
+    fn told<T>(&self, result: Result<T, Stop>) -> Result<Result<T, Refusal>, Fault> {
         match result {
-            Ok(ending) => Ok(ending),
-            Err(Stop::Refused(refusal)) => Ok(Ending::Refused(refusal)),
+            Ok(value) => Ok(Ok(value)),
+            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
             Err(Stop::Fault(fault)) => Err(self.noted(fault)),
         }
+    }
+
+    /// The same for a verb that has endings of its own.
+    fn ended(&self, result: Result<Ending, Stop>) -> Result<Ending, Fault> {
+        Ok(self.told(result)?.unwrap_or_else(Ending::Refused))
     }
 
     /// A fault of the database may be everybody's business.

@@ -20,6 +20,8 @@ pub enum Demand {
     Sender,
     /// The tenant, for all its creations.
     Tenant,
+    /// The way he came, which makes anybody a sender.
+    PayLink,
 }
 
 /// Why a request was refused. `http` gives each its status, message and code.
@@ -64,6 +66,24 @@ pub enum Refusal {
     NotReady(String),
     /// Accepted, and then the lock failed on chain: the invoice id is used up.
     LockFailed(CallFailure),
+
+    // Of pay links.
+    /// There is no such link, or it was taken back.
+    PayLinkNotFound,
+    /// The invoice has a link that is open.
+    PayLinkExists,
+    /// A link that was used cannot be taken back.
+    PayLinkUsed,
+    /// The link's time is over.
+    PayLinkLapsed,
+    /// `linkExpiresAt` is malformed, past, or later than the terms allow.
+    InvalidLinkExpiry(&'static str),
+    /// The link is for another wallet.
+    OtherPayer,
+    /// The signed expiry is not one that was offered in the last minutes.
+    OfferLapsed,
+    /// The merchant may begin nothing new.
+    TenantDisabled,
 
     // Of what follows.
     NotFound,

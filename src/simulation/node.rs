@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::contract::ESCROW;
-use super::network::{Block, Branch, GWEI, Mined, Network, State, read_signed};
+use super::network::{Block, Branch, GWEI, Mined, Network, State};
 use crate::chain::PreauthEscrow::{self, PreauthEscrowCalls as Calls};
 use crate::chain::{BlockHeader, DemoToken, RawInput};
 use crate::model::ChainTime;
@@ -42,9 +42,12 @@ impl Node {
 
     fn outcome(&self, network: &mut Network, method: &str, params: &Value) -> Outcome {
         match method {
-            "eth_getBlockByNumber" => {
-                result(&self.by_tag(network, &params[0]).map(|block| rpc_block(&block)))
-            }
+            "eth_getBlockByNumber" => match self.by_tag(network, &params[0]) {
+                Some(block) => {
+                    Ok(block.told.get_or_init(|| to_raw_value(&rpc_block(&block)).unwrap()).clone())
+                }
+                None => result(&()),
+            },
             "eth_getLogs" => self.logs(network, &params[0]),
             "eth_getTransactionReceipt" => result(&self.receipt(network, read(&params[0]))),
             "eth_getTransactionCount" => {
@@ -71,7 +74,8 @@ impl Node {
 
     /// Pools a transaction.
     fn send(&self, network: &mut Network, raw: Bytes) -> Outcome {
-        let transaction = read_signed(&raw).ok_or_else(|| error(-32000, "rlp: expected input".into()))?;
+        let transaction =
+            network.read_signed(&raw).ok_or_else(|| error(-32000, "rlp: expected input".into()))?;
         let hash = transaction.hash;
         let head = network.block(*self.seen.last().unwrap());
         match network.pools[self.pool].take(transaction, &head) {

@@ -25,6 +25,8 @@ pub const TOKENS: [Address; 2] = [Address::repeat_byte(0x71), Address::repeat_by
 pub const SENDERS: [Address; 3] =
     [Address::repeat_byte(0xa1), Address::repeat_byte(0xa2), Address::repeat_byte(0xa3)];
 pub const RECEIVERS: [Address; 2] = [Address::repeat_byte(0xb1), Address::repeat_byte(0xb2)];
+/// Seconds before its expiry at which a hold is announced to expire.
+const WARN_BEFORE: u64 = 600;
 /// What each sender has and allows, in base units.
 const FUNDS: u128 = 1_000_000_000;
 
@@ -165,7 +167,7 @@ pub async fn start(
         standing.clone(),
         preauth_settings,
     );
-    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
+    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone(), WARN_BEFORE);
     Ok(Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes })
 }
 

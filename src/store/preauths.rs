@@ -372,6 +372,33 @@ pub async fn overdue(
     each(&rows, decode)
 }
 
+/// Holds that expire between `now` and `until`, whose coming expiry was not announced, nearest expiry first.
+pub async fn unwarned(
+    connection: &mut Connection,
+    now: ChainTime,
+    until: ChainTime,
+    limit: u32,
+) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths
+         WHERE status = 'AUTHORIZED' AND warned = 0 AND expires_at > $1 AND expires_at <= $2
+         ORDER BY expires_at, id LIMIT $3"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(now.as_i64())
+        .bind(until.as_i64())
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    each(&rows, decode)
+}
+
+/// Notes that the coming expiry of a hold was announced.
+pub async fn mark_warned(connection: &mut Connection, key: PreauthKey) -> Result<(), StoreError> {
+    sqlx::query("UPDATE preauths SET warned = 1 WHERE id = $1").bind(key.0).execute(connection).await?;
+    Ok(())
+}
+
 /// Puts the return of a hold off until `release_at`.
 pub async fn put_off_release(
     connection: &mut Connection,

@@ -8,6 +8,7 @@ pub mod node;
 pub mod patience;
 pub mod process;
 pub mod proxy;
+pub mod receiver;
 pub mod world;
 
 pub use api::{Answer, Api};
@@ -16,4 +17,5 @@ pub use disk::BadDisk;
 pub use node::Node;
 pub use patience::until;
 pub use proxy::{Fault, Proxy};
+pub use receiver::{Message, Receiver, Reply};
 pub use world::{Plan, Sale, World};
