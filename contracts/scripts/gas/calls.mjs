@@ -2,7 +2,7 @@
 import { concat, encodeFunctionData, encodePacked, erc20Abi, numberToHex, size, toFunctionSelector } from "viem";
 import { escrowAbi } from "./stage.mjs";
 
-const SETTLED = 80_000_000n;
+export const SETTLED = 80_000_000n;
 export const GAS_PER_CALL = 400_000n;
 const PERFORM = toFunctionSelector("performRaw()");
 const RAW = ["uint8", "address", "address", "address", "uint96", "uint40", "bytes32"];

@@ -35,7 +35,7 @@ const PERMIT2_TRANSFER = [
 ];
 const PERMITTED = [field("address", "token"), field("uint256", "amount")];
 
-const hashTerms = (terms) => hashStruct({ data: terms, primaryType: "Terms", types: { Terms: TERMS } });
+export const hashTerms = (terms) => hashStruct({ data: terms, primaryType: "Terms", types: { Terms: TERMS } });
 
 /** Each kind: the consent of `sender`, an account with a key, to `terms`. */
 export function consents({ client, escrow, token }) {

@@ -11,7 +11,7 @@ const RECEIVERS = 10;
 const SENDERS = 420;
 /** Senders who allow nothing to the escrow beforehand. */
 const PERMITTERS = 100;
-const HOLD = 120_500_000n;
+export const HOLD = 120_500_000n;
 
 const artifact = (name) => JSON.parse(readFileSync(join(root, `contracts/artifacts/${name}.json`), "utf8"));
 const [escrowArtifact, tokenArtifact, permit2Artifact] = ["PreauthEscrow", "DemoToken", "Permit2"].map(artifact);
