@@ -16,9 +16,11 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
+use secrecy::ExposeSecret;
 
 use crate::chain::RpcEndpoints;
 use crate::lane::LaneSettings;
+use crate::webhooks::{Vault, WebhookSettings};
 
 pub use keys::{KeyError, KeySource, PasswordSource};
 use reader::Reader;
@@ -29,6 +31,9 @@ pub const DEFAULT_FILE: &str = "preauthd.toml";
 
 /// How often a daemon compares its database with the chain where nothing else is said.
 pub const DEFAULT_RECONCILE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long before its expiry a hold is announced to expire where nothing else is said.
+pub const DEFAULT_EXPIRING_BEFORE: Duration = Duration::from_secs(3_600);
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,15 +48,25 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
     pub lane: LaneSettings,
+    /// What payers see before `/pay/…`; `None`: `http://` and where the API listens.
+    pub public_url: Option<String>,
+    /// A node that a payer's wallet is told where it does not know the chain.
+    pub wallet_rpc_url: Option<String>,
     pub request_timeout: Duration,
     /// How often a running daemon compares its database with the chain; `None`: never.
     pub reconcile_every: Option<Duration>,
+    /// How long before its expiry a hold is announced to expire; zero: never.
+    pub expiring_before: Duration,
     pub log_format: LogFormat,
     pub rpc: Option<RpcEndpoints>,
     pub chain_id: Option<u64>,
     pub escrow: Option<Address>,
     pub escrow_block: Option<u64>,
     operators: Vec<(String, KeySource)>,
+    /// But for the key of their vault.
+    webhooks: WebhookSettings,
+    /// The variable that holds that key.
+    webhooks_key: Option<String>,
 }
 
 /// One thing that is wrong.
@@ -120,6 +135,25 @@ impl Config {
         }
         source.read_environment(variables);
         Reader::new(source).finish().map_err(ConfigError)
+    }
+
+    /// How webhooks are sent; reads the key that their keys are encrypted with, where one is named.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when that key cannot be had.
+    pub fn webhooks(&self) -> Result<WebhookSettings, ConfigError> {
+        let Some(name) = &self.webhooks_key else { return Ok(self.webhooks.clone()) };
+        let key = keys::read_variable(name).map_err(|error| error.to_string());
+        let vault = key.and_then(|key| {
+            let vault = Vault::locked_with(key.expose_secret());
+            vault.ok_or_else(|| format!("environment variable {name} does not hold 64 hexadecimal digits"))
+        });
+        match vault {
+            Ok(vault) => Ok(WebhookSettings { vault, ..self.webhooks.clone() }),
+            Err(message) => {
+                Err(ConfigError(vec![Problem { key: "webhooks_key_env".to_owned(), place: None, message }]))
+            }
+        }
     }
 
     /// Opens every operator key.

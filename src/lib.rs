@@ -1,6 +1,6 @@
 //! preauthd: card-style preauthorization on ERC-20 tokens.
 //!
-//! The rooms, and who may know whom: `cli → http → preauth → lane → store, chain → model`. An arrow never points up.
+//! The rooms, and who may know whom: `cli → http → webhooks → preauth → lane → store, chain → model`. An arrow never points up.
 //! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node. [`config`] is read by `cli` alone.
 
 pub mod chain;
@@ -13,3 +13,4 @@ pub mod preauth;
 #[cfg(test)]
 mod simulation;
 pub mod store;
+pub mod webhooks;

@@ -5,38 +5,19 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
-import {IPreauthEscrow} from "./interfaces/IPreauthEscrow.sol";
+import {Consent} from "./Consent.sol";
+import {Gate} from "./Gate.sol";
+import {RawCalls} from "./RawCalls.sol";
 
 /// @title PreauthEscrow
 /// @notice See IPreauthEscrow, which holds the words. The admin is the `owner` of Ownable2Step.
 /// @dev Order inside a method: checks, effects, event, transfers. What moves tokens is `exclusive`.
-contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
+contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
     using SafeERC20 for IERC20;
-
-    bytes32 private constant TERMS_TYPEHASH = keccak256(
-        "Terms(address sender,address receiver,address token,uint96 hold,uint40 expiresAt,bytes32 preauthId)"
-    );
-
-    /// @dev The kind byte of a consent that carries the sender's signature.
-    bytes1 private constant CONSENT_SIGNATURE = 0x01;
-
-    /// @dev Room for what runs between the gas check and the call it guards, a cold account (2,600) included.
-    uint256 private constant CALL_OVERHEAD = 5000;
-
-    /// @dev A call of a batch holds a selector and the six words of its terms at least; the preauth id is the last.
-    uint256 private constant MIN_CALL_LENGTH = 4 + 6 * 32;
-    uint256 private constant PREAUTH_ID_OFFSET = 4 + 5 * 32;
-
-    /// @dev Revert data that is kept of a failed call: a selector and four words.
-    uint256 private constant MAX_REASON_LENGTH = 132;
 
     uint40 private constant LONGEST_RECEIVER_DELAY = 365 days;
 
-    uint256 public constant REFUND_GAS = 100_000;
     uint40 public immutable MAX_HOLD;
     uint40 public immutable RECEIVER_DELAY;
 
@@ -46,124 +27,49 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
     }
 
     mapping(bytes32 preauthId => Record) public preauths;
-    mapping(address account => bool) public isOperator;
     mapping(address receiver => uint40) public receiverActiveFrom;
-    mapping(address sender => bool) public signedConsentRequired;
     mapping(address sender => mapping(address token => uint256)) public claimable;
     address public guardian;
-
-    /// @dev One while an operation or a claim runs, and so whenever foreign code does.
-    uint256 private transient entered;
-
-    /// @dev Foreign code that is called by an operation can enter nothing that moves tokens.
-    modifier exclusive() {
-        if (entered != 0) revert Reentered();
-        entered = 1;
-        _;
-        entered = 0;
-    }
-
-    /// @dev For `batch`: its calls take the lock themselves, and between them no foreign code runs. Entered from within
-    /// an operation it would tell of failures (`CallFailed`) in a transaction that is not its caller's.
-    modifier notEntered() {
-        if (entered != 0) revert Reentered();
-        _;
-    }
-
-    modifier onlyOperator() {
-        if (!isOperator[msg.sender]) revert NotOperator(msg.sender);
-        _;
-    }
 
     modifier onlyGuardian() {
         if (msg.sender != guardian && msg.sender != owner()) revert NotGuardian(msg.sender);
         _;
     }
 
-    constructor(address admin, address guardian_, address[] memory operators, uint40 receiverDelay, uint40 maxHold)
-        Ownable(admin)
-        EIP712("PreauthEscrow", "1")
-    {
+    constructor(
+        address admin,
+        address guardian_,
+        address[] memory operators,
+        uint40 receiverDelay,
+        uint40 maxHold,
+        address permit2
+    ) Ownable(admin) Consent(permit2) {
         if (maxHold == 0 || receiverDelay > LONGEST_RECEIVER_DELAY) revert InvalidSetting();
         MAX_HOLD = maxHold;
         RECEIVER_DELAY = receiverDelay;
         guardian = guardian_;
         emit GuardianSet(guardian_);
         for (uint256 i = 0; i < operators.length; ++i) {
-            isOperator[operators[i]] = true;
-            emit OperatorSet(operators[i], true);
+            _setOperator(operators[i], true);
         }
     }
 
     // -------------------------------------------------------------- operations
 
-    function authorize(Terms calldata terms, bytes calldata consent) external exclusive onlyOperator {
-        // Each field is read once: a read of a calldata field checks it anew.
-        (bytes32 preauthId, address sender, address receiver) = (terms.preauthId, terms.sender, terms.receiver);
-        (IERC20 token, uint96 hold, uint40 expiresAt) = (IERC20(terms.token), terms.hold, terms.expiresAt);
-
-        // Before everything else that can fail: an authorization sent twice always learns that it was.
-        Record storage record = preauths[preauthId];
-        if (record.word != 0) revert AlreadyUsed(preauthId, _status(record.word));
-        _requireNotPaused();
-        if (hold == 0) revert InvalidAmount(hold);
-        if (expiresAt <= block.timestamp || expiresAt - block.timestamp > MAX_HOLD) revert InvalidExpiry(expiresAt);
-        if (sender == address(0) || sender == address(this) || sender == address(token)) revert InvalidParty(sender);
-        if (receiver == address(0) || receiver == address(this) || receiver == address(token) || receiver == sender) {
-            revert InvalidParty(receiver);
-        }
-        bytes32 termsHash = hashTerms(terms);
-        _checkConsent(sender, receiver, termsHash, consent);
-
-        record.word = termsHash;
-        emit Authorized(preauthId, sender, receiver, address(token), hold, expiresAt);
-
-        uint256 balanceBefore = _balance(token);
-        token.safeTransferFrom(sender, address(this), hold);
-        uint256 balanceAfter = _balance(token);
-        unchecked {
-            // A token that lowers the balance wraps around, which is as wrong as any other amount.
-            uint256 received = balanceAfter - balanceBefore;
-            if (received != hold) revert InexactTransfer(hold, received);
-        }
+    function authorize(Terms calldata terms, bytes calldata consent) external {
+        _authorize(terms, consent);
     }
 
-    function settle(Terms calldata terms, uint96 amount) external exclusive onlyOperator {
-        (bytes32 preauthId, uint96 hold, uint40 expiresAt) = (terms.preauthId, terms.hold, terms.expiresAt);
-        Record storage record = _openRecord(terms);
-        if (block.timestamp >= expiresAt) revert PreauthExpired(preauthId, expiresAt);
-        if (amount == 0 || amount > hold) revert InvalidAmount(amount);
-        uint96 refund;
-        unchecked {
-            refund = hold - amount;
-        }
-
-        _close(record, Status.Settled);
-        emit Settled(preauthId, amount, refund);
-
-        IERC20(terms.token).safeTransfer(terms.receiver, amount);
-        if (refund != 0) _refund(terms, refund);
+    function settle(Terms calldata terms, uint96 amount) external {
+        _settle(terms, amount);
     }
 
-    function cancel(Terms calldata terms) external exclusive {
-        // Terms that name the caller as receiver but were never locked are refused by the next check.
-        if (msg.sender != terms.receiver && !isOperator[msg.sender]) revert NotOperator(msg.sender);
-        Record storage record = _openRecord(terms);
-
-        _close(record, Status.Cancelled);
-        emit Cancelled(terms.preauthId, terms.hold);
-
-        _refund(terms, terms.hold);
+    function cancel(Terms calldata terms) external {
+        _cancel(terms);
     }
 
-    function expire(Terms calldata terms) external exclusive {
-        Record storage record = _openRecord(terms);
-        if (block.timestamp < terms.expiresAt) revert NotExpired(terms.preauthId, terms.expiresAt);
-
-        _close(record, Status.Expired);
-        emit Expired(terms.preauthId, terms.hold);
-
-        _refund(terms, terms.hold);
+    function expire(Terms calldata terms) external {
+        _expire(terms);
     }
 
     function claim(address sender, address token) external exclusive {
@@ -174,30 +80,6 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         emit Claimed(sender, token, amount);
 
         IERC20(token).safeTransfer(sender, amount);
-    }
-
-    function batch(bytes[] calldata calls, uint256 gasPerCall)
-        external
-        notEntered
-        returns (CallResult[] memory results)
-    {
-        results = new CallResult[](calls.length);
-        for (uint256 i = 0; i < calls.length; ++i) {
-            bytes calldata data = calls[i];
-            if (data.length < MIN_CALL_LENGTH || !_isOperation(bytes4(data))) revert InvalidCall(i);
-            if (_delegateToSelf(data, gasPerCall)) {
-                results[i].success = true;
-            } else {
-                bytes memory reason = _boundedReturnData();
-                results[i].reason = reason;
-                emit CallFailed(bytes32(data[PREAUTH_ID_OFFSET:]), i, bytes4(data), reason);
-            }
-        }
-    }
-
-    function requireSignedConsent(bool required) external {
-        signedConsentRequired[msg.sender] = required;
-        emit SignedConsentRequired(msg.sender, required);
     }
 
     // ---------------------------------------------------------- administration
@@ -218,8 +100,7 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
 
     function setOperator(address operator, bool allowed) external onlyGuardian {
         if (allowed) _checkOwner();
-        isOperator[operator] = allowed;
-        emit OperatorSet(operator, allowed);
+        _setOperator(operator, allowed);
     }
 
     function setGuardian(address newGuardian) external onlyOwner {
@@ -246,65 +127,112 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
         return _status(preauths[preauthId].word);
     }
 
-    /// @dev In assembly, which saves each operation some 400 gas. The six words of the terms are their EIP-712
-    /// encoding already. They are hashed as they came; `authorize` reads each field, which refuses dirty bits,
-    /// so no open preauth has a hash of such words.
-    function hashTerms(Terms calldata terms) public pure returns (bytes32 termsHash) {
-        bytes32 typeHash = TERMS_TYPEHASH;
-        assembly ("memory-safe") {
-            let memoryPointer := mload(0x40)
-            mstore(memoryPointer, typeHash)
-            calldatacopy(add(memoryPointer, 0x20), terms, 0xc0)
-            termsHash := keccak256(memoryPointer, 0xe0)
+    // -------------------------------------------------------- what operations do
+
+    function _authorize(Terms memory terms, bytes calldata consent) internal override exclusive {
+        (address lead, uint88 marks, bool isPaused) = (leadOperator, demandMarks, paused());
+        if (msg.sender != lead) _checkOperator();
+        // Before everything else that can fail: an authorization sent twice always learns that it was.
+        Record storage record = preauths[terms.preauthId];
+        if (record.word != 0) revert AlreadyUsed(terms.preauthId, _status(record.word));
+        if (isPaused) revert EnforcedPause();
+        _checkTerms(terms);
+        if (consent.length == 0) {
+            _checkNoDemand(terms.sender, marks);
+            _checkRegistered(terms.receiver);
+        }
+
+        bytes32 termsHash = hashTerms(terms);
+        record.word = termsHash;
+        emit Authorized(terms.preauthId, terms.sender, terms.receiver, terms.token, terms.hold, terms.expiresAt);
+
+        uint256 balanceBefore = _balance(terms.token);
+        if (consent.length == 0) IERC20(terms.token).safeTransferFrom(terms.sender, address(this), terms.hold);
+        else _pullSigned(terms, termsHash, consent);
+        uint256 balanceAfter = _balance(terms.token);
+        unchecked {
+            // A token that lowers the balance wraps around, which is as wrong as any other amount.
+            uint256 received = balanceAfter - balanceBefore;
+            if (received != terms.hold) revert InexactTransfer(terms.hold, received);
         }
     }
 
-    function consentDigest(Terms calldata terms) external view returns (bytes32) {
-        return _hashTypedDataV4(hashTerms(terms));
+    function _settle(Terms memory terms, uint96 amount) internal override exclusive {
+        _checkOperator();
+        Record storage record = _openRecord(terms);
+        if (block.timestamp >= terms.expiresAt) revert PreauthExpired(terms.preauthId, terms.expiresAt);
+        if (amount == 0 || amount > terms.hold) revert InvalidAmount(amount);
+
+        _close(record, Status.Settled);
+        emit Settled(terms.preauthId, amount);
+
+        IERC20(terms.token).safeTransfer(terms.receiver, amount);
+        unchecked {
+            _refund(terms, terms.hold - amount);
+        }
+    }
+
+    function _cancel(Terms memory terms) internal override exclusive {
+        // Terms that name the caller as receiver but were never locked are refused by the next check.
+        if (msg.sender != terms.receiver) _checkOperator();
+        Record storage record = _openRecord(terms);
+
+        _close(record, Status.Cancelled);
+        emit Cancelled(terms.preauthId);
+
+        _refund(terms, terms.hold);
+    }
+
+    function _expire(Terms memory terms) internal override exclusive {
+        Record storage record = _openRecord(terms);
+        if (block.timestamp < terms.expiresAt) revert NotExpired(terms.preauthId, terms.expiresAt);
+
+        _close(record, Status.Expired);
+        emit Expired(terms.preauthId);
+
+        _refund(terms, terms.hold);
+    }
+
+    function _refund(Terms memory terms, uint96 amount) private {
+        if (amount == 0 || _tryTransfer(terms.token, terms.sender, amount)) return;
+        claimable[terms.sender][terms.token] += amount;
+        emit RefundDeferred(terms.preauthId, terms.sender, terms.token, amount);
     }
 
     // ------------------------------------------------------------------- checks
 
-    function _checkConsent(address sender, address receiver, bytes32 termsHash, bytes calldata consent) private view {
-        if (consent.length == 0) {
-            if (signedConsentRequired[sender]) revert ConsentRequired(sender);
-            uint256 activeFrom = receiverActiveFrom[receiver];
-            if (activeFrom == 0 || block.timestamp < activeFrom) revert ReceiverNotRegistered(receiver);
-        } else if (consent[0] != CONSENT_SIGNATURE || !_isSignedBy(sender, termsHash, consent[1:])) {
-            revert InvalidConsent();
+    function _checkTerms(Terms memory terms) private view {
+        if (terms.hold == 0) revert InvalidAmount(terms.hold);
+        unchecked {
+            // What is not after now wraps around, beyond any longest hold.
+            if (terms.expiresAt - block.timestamp - 1 >= MAX_HOLD) revert InvalidExpiry(terms.expiresAt);
+        }
+        _checkParty(terms.sender, terms.token);
+        _checkParty(terms.receiver, terms.token);
+        if (terms.receiver == terms.sender) revert InvalidParty(terms.receiver);
+    }
+
+    /// @dev One by one: an `||` costs a jump there and back.
+    function _checkParty(address party, address token) private view {
+        if (party == address(0)) revert InvalidParty(party);
+        if (party == address(this)) revert InvalidParty(party);
+        if (party == token) revert InvalidParty(party);
+    }
+
+    function _checkRegistered(address receiver) private view {
+        uint256 activeFrom = receiverActiveFrom[receiver];
+        unchecked {
+            // Zero, not registered, wraps around, beyond any time.
+            if (activeFrom - 1 >= block.timestamp) revert ReceiverNotRegistered(receiver);
         }
     }
 
-    /// @dev ECDSA counts for an account with code too: under EIP-7702 its key still speaks for it.
-    function _isSignedBy(address sender, bytes32 termsHash, bytes calldata signature) private view returns (bool) {
-        bytes32 digest = _hashTypedDataV4(termsHash);
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && signer == sender) return true;
-        return SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature);
-    }
-
-    function _openRecord(Terms calldata terms) private view returns (Record storage record) {
-        bytes32 preauthId = terms.preauthId;
-        record = preauths[preauthId];
+    function _openRecord(Terms memory terms) private view returns (Record storage record) {
+        record = preauths[terms.preauthId];
         if (record.word != hashTerms(terms)) {
             Status status = _status(record.word);
-            if (status == Status.Open) revert TermsMismatch(preauthId);
-            revert NotOpen(preauthId, status);
-        }
-    }
-
-    function _isOperation(bytes4 selector) private pure returns (bool) {
-        return selector == this.authorize.selector || selector == this.settle.selector
-            || selector == this.cancel.selector || selector == this.expire.selector;
-    }
-
-    /// @dev A call gets at most 63/64 of the gas left, silently. Reverts unless the next call can be given `required`.
-    function _checkGas(uint256 required) private view {
-        uint256 left = gasleft();
-        if (left < CALL_OVERHEAD) revert InsufficientGas(required);
-        unchecked {
-            left -= CALL_OVERHEAD;
-            if (left - left / 64 < required) revert InsufficientGas(required);
+            if (status == Status.Open) revert TermsMismatch(terms.preauthId);
+            revert NotOpen(terms.preauthId, status);
         }
     }
 
@@ -318,71 +246,5 @@ contract PreauthEscrow is IPreauthEscrow, Ownable2Step, Pausable, EIP712 {
 
     function _close(Record storage record, Status status) private {
         record.word = bytes32(uint256(status));
-    }
-
-    function _refund(Terms calldata terms, uint96 amount) private {
-        if (_tryTransfer(terms.token, terms.sender, amount)) return;
-        claimable[terms.sender][terms.token] += amount;
-        emit RefundDeferred(terms.preauthId, terms.sender, terms.token, amount);
-    }
-
-    // -------------------------------------------------------------- guarded calls
-
-    /// @dev A transfer that neither the token can block nor the caller starve: it is given `REFUND_GAS`, no less and
-    /// no more. In assembly because Solidity copies all return data, which a token may make as large as it likes.
-    function _tryTransfer(address token, address to, uint256 amount) private returns (bool success) {
-        bytes4 selector = IERC20.transfer.selector;
-        _checkGas(REFUND_GAS);
-        assembly ("memory-safe") {
-            let data := mload(0x40)
-            mstore(data, selector)
-            mstore(add(data, 0x04), to)
-            mstore(add(data, 0x24), amount)
-            mstore(0x00, 0)
-            success := call(REFUND_GAS, token, 0, data, 0x44, 0x00, 0x20)
-            // As SafeERC20: the answer is true (a shorter one leaves zeros), or there is none and the account has code.
-            switch returndatasize()
-            case 0 { success := and(success, iszero(iszero(extcodesize(token)))) }
-            default { success := and(success, eq(mload(0x00), 1)) }
-        }
-    }
-
-    /// @dev In assembly for the same reason, and to use one piece of memory for all calls of a batch: it lies behind
-    /// the free memory pointer, which does not move (`_checkGas` writes memory only to revert).
-    function _delegateToSelf(bytes calldata data, uint256 gasPerCall) private returns (bool success) {
-        assembly ("memory-safe") {
-            calldatacopy(mload(0x40), data.offset, data.length)
-        }
-        _checkGas(gasPerCall);
-        assembly ("memory-safe") {
-            success := delegatecall(gasPerCall, address(), mload(0x40), data.length, 0, 0)
-        }
-    }
-
-    /// @dev In assembly for a named error where a decoder would revert without one, and for gas.
-    function _balance(IERC20 token) private view returns (uint256 amount) {
-        bytes4 selector = IERC20.balanceOf.selector;
-        bool success;
-        assembly ("memory-safe") {
-            mstore(0x00, selector)
-            mstore(0x04, address())
-            success := staticcall(gas(), token, 0x00, 0x24, 0x00, 0x20)
-            success := and(success, gt(returndatasize(), 0x1f))
-            amount := mload(0x00)
-        }
-        if (!success) revert SafeERC20.SafeERC20FailedOperation(address(token));
-    }
-
-    function _boundedReturnData() private pure returns (bytes memory data) {
-        assembly ("memory-safe") {
-            let size := returndatasize()
-            if gt(size, MAX_REASON_LENGTH) { size := MAX_REASON_LENGTH }
-            data := mload(0x40)
-            mstore(data, size)
-            returndatacopy(add(data, 0x20), 0, size)
-            // A whole number of words, so that what follows stays aligned and the padding is zero.
-            mstore(add(add(data, 0x20), size), 0)
-            mstore(0x40, and(add(add(data, 0x3f), size), not(0x1f)))
-        }
     }
 }

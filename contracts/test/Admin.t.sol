@@ -20,7 +20,7 @@ contract AdminTest is EscrowTest {
         emit IPreauthEscrow.OperatorSet(operator, true);
         vm.expectEmit();
         emit IPreauthEscrow.OperatorSet(stranger, true);
-        PreauthEscrow other = new PreauthEscrow(admin, guardian, operators, DELAY, LONGEST);
+        PreauthEscrow other = new PreauthEscrow(admin, guardian, operators, DELAY, LONGEST, PERMIT2);
         assertEq(other.owner(), admin);
         assertEq(other.guardian(), guardian);
         assertTrue(other.isOperator(operator));
@@ -36,16 +36,16 @@ contract AdminTest is EscrowTest {
 
     function test_SettingsOutOfBoundsAreRejected() public {
         vm.expectRevert(IPreauthEscrow.InvalidSetting.selector);
-        new PreauthEscrow(admin, guardian, new address[](0), DELAY, 0);
+        new PreauthEscrow(admin, guardian, new address[](0), DELAY, 0, PERMIT2);
         vm.expectRevert(IPreauthEscrow.InvalidSetting.selector);
-        new PreauthEscrow(admin, guardian, new address[](0), 365 days + 1, LONGEST);
+        new PreauthEscrow(admin, guardian, new address[](0), 365 days + 1, LONGEST, PERMIT2);
         vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableInvalidOwner.selector, address(0)));
-        new PreauthEscrow(address(0), guardian, new address[](0), DELAY, LONGEST);
-        new PreauthEscrow(admin, address(0), new address[](0), 365 days, type(uint40).max);
+        new PreauthEscrow(address(0), guardian, new address[](0), DELAY, LONGEST, PERMIT2);
+        new PreauthEscrow(admin, address(0), new address[](0), 365 days, type(uint40).max, PERMIT2);
     }
 
     function test_WithoutADelayARegistrationCountsAtOnce() public {
-        PreauthEscrow other = new PreauthEscrow(admin, guardian, new address[](0), 0, LONGEST);
+        PreauthEscrow other = new PreauthEscrow(admin, guardian, new address[](0), 0, LONGEST, PERMIT2);
         vm.startPrank(admin);
         other.registerReceiver(receiver);
         other.setOperator(operator, true);

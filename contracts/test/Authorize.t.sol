@@ -263,7 +263,7 @@ contract AuthorizeTest is EscrowTest {
     /// @dev Terms are hashed as they come, so words that are no clean values must never become an open preauth.
     function test_DirtyWordsAreNoTerms() public {
         IPreauthEscrow.Terms memory terms = someTerms();
-        bytes memory clean = authorizing(terms);
+        bytes memory clean = abi.encodeCall(IPreauthEscrow.authorize, (terms, ""));
         for (uint256 field = 0; field < 5; ++field) {
             bytes memory dirty = bytes.concat(clean);
             dirty[4 + 32 * field] = 0x01;

@@ -31,7 +31,7 @@ contract BatchTest is EscrowTest {
         calls[2] = cancelling(cancelled);
         calls[3] = expiring(expired);
 
-        IPreauthEscrow.CallResult[] memory results = sent(calls);
+        Outcome[] memory results = sent(list(calls));
 
         for (uint256 i = 0; i < 4; ++i) {
             assertTrue(results[i].success);
@@ -48,29 +48,25 @@ contract BatchTest is EscrowTest {
 
     function test_OneHoldGoesThroughItsWholeLifeInOneBatch() public {
         IPreauthEscrow.Terms memory terms = someTerms();
-        IPreauthEscrow.CallResult[] memory results =
-            sent(list(authorizing(terms), settling(terms, AMOUNT), settling(terms, AMOUNT)));
+        Outcome[] memory results = sent(list(authorizing(terms), settling(terms, AMOUNT), settling(terms, AMOUNT)));
         assertTrue(results[0].success && results[1].success && !results[2].success);
         assertEq(results[2].reason, notOpen(terms.preauthId, IPreauthEscrow.Status.Settled));
         assertEq(token.balanceOf(receiver), AMOUNT);
     }
 
     function test_AnEmptyBatchIsFine() public {
-        assertEq(sent(new bytes[](0)).length, 0);
+        assertEq(sent("").length, 0);
     }
 
     function test_TheCallersRightsAreThoseOfEachOperation() public {
         IPreauthEscrow.Terms memory fresh = someTerms();
         IPreauthEscrow.Terms memory held = someHold();
-        vm.prank(receiver);
-        IPreauthEscrow.CallResult[] memory results =
-            escrow.batch(list(authorizing(fresh), settling(held, AMOUNT), cancelling(held)), GAS_PER_CALL);
+        Outcome[] memory results = batchBy(receiver, list(authorizing(fresh), settling(held, AMOUNT), cancelling(held)));
         assertEq(results[0].reason, notOperator(receiver));
         assertEq(results[1].reason, notOperator(receiver));
         assertTrue(results[2].success);
 
-        vm.prank(stranger);
-        results = escrow.batch(list(cancelling(someTerms())), GAS_PER_CALL);
+        results = batchBy(stranger, list(cancelling(someTerms())));
         assertEq(results[0].reason, notOperator(stranger));
     }
 
@@ -88,7 +84,7 @@ contract BatchTest is EscrowTest {
         IPreauthEscrow.Terms memory held = someHold();
         vm.prank(guardian);
         escrow.pause();
-        IPreauthEscrow.CallResult[] memory results = sent(list(authorizing(fresh), settling(held, AMOUNT)));
+        Outcome[] memory results = sent(list(authorizing(fresh), settling(held, AMOUNT)));
         assertEq(results[0].reason, abi.encodePacked(Pausable.EnforcedPause.selector));
         assertTrue(results[1].success);
     }
@@ -103,9 +99,8 @@ contract BatchTest is EscrowTest {
         bytes memory reason = abi.encodeWithSelector(IPreauthEscrow.ReceiverNotRegistered.selector, stranger);
 
         expectEvent();
-        emit IPreauthEscrow.CallFailed(bad.preauthId, 1, IPreauthEscrow.authorize.selector, reason);
-        IPreauthEscrow.CallResult[] memory results =
-            sent(list(authorizing(good), authorizing(bad), authorizing(alsoGood)));
+        emit IPreauthEscrow.CallFailed(bad.preauthId, 1, 1, reason);
+        Outcome[] memory results = sent(list(authorizing(good), authorizing(bad), authorizing(alsoGood)));
 
         assertTrue(results[0].success && !results[1].success && results[2].success);
         assertEq(results[1].reason, reason);
@@ -118,7 +113,7 @@ contract BatchTest is EscrowTest {
     function test_AFailureAfterTheEffectsLeavesNoTrace() public {
         IPreauthEscrow.Terms memory bad = someTerms(address(hostile));
         hostile.setManner(HostileToken.Manner.SendMore);
-        IPreauthEscrow.CallResult[] memory results = sent(list(authorizing(bad)));
+        Outcome[] memory results = sent(list(authorizing(bad)));
         assertEq(results[0].reason, abi.encodeWithSelector(IPreauthEscrow.InexactTransfer.selector, HOLD, HOLD + 1));
         assertStatus(bad, IPreauthEscrow.Status.None);
         assertEq(hostile.balanceOf(address(escrow)), 0);
@@ -130,7 +125,7 @@ contract BatchTest is EscrowTest {
         for (uint256 i = 0; i < calls.length; ++i) {
             calls[i] = settling(someTerms(), AMOUNT);
         }
-        IPreauthEscrow.CallResult[] memory results = sent(calls);
+        Outcome[] memory results = sent(list(calls));
         for (uint256 i = 0; i < calls.length; ++i) {
             assertFalse(results[i].success);
             assertEq(results[i].reason.length, 4 + 64);
@@ -143,8 +138,7 @@ contract BatchTest is EscrowTest {
         IPreauthEscrow.Terms memory afterwards = someTerms();
         hostile.setManner(HostileToken.Manner.BurnAllGas);
         uint256 gasBefore = gasleft();
-        IPreauthEscrow.CallResult[] memory results =
-            sent(list(authorizing(before), authorizing(bad), authorizing(afterwards)));
+        Outcome[] memory results = sent(list(authorizing(before), authorizing(bad), authorizing(afterwards)));
         assertLt(gasBefore - gasleft(), GAS_PER_CALL + 300_000);
         assertTrue(results[0].success && !results[1].success && results[2].success);
         assertEq(results[1].reason, "");
@@ -155,7 +149,7 @@ contract BatchTest is EscrowTest {
         hostile.setManner(HostileToken.Manner.RevertBomb);
         IPreauthEscrow.Terms memory good = someTerms();
         uint256 gasBefore = gasleft();
-        IPreauthEscrow.CallResult[] memory results = sent(list(authorizing(bad), authorizing(good)));
+        Outcome[] memory results = sent(list(authorizing(bad), authorizing(good)));
         assertLt(gasBefore - gasleft(), GAS_PER_CALL + 200_000);
         assertFalse(results[0].success);
         assertLe(results[0].reason.length, 132);
@@ -171,7 +165,7 @@ contract BatchTest is EscrowTest {
                 reason[i] = bytes1(uint8(i + 1));
             }
             vm.mockCallRevert(address(hostile), abi.encodePacked(hostile.transferFrom.selector), reason);
-            IPreauthEscrow.CallResult[] memory results = sent(list(authorizing(bad), authorizing(someTerms())));
+            Outcome[] memory results = sent(list(authorizing(bad), authorizing(someTerms())));
             assertEq(results[0].reason.length, length < 132 ? length : 132);
             for (uint256 i = 0; i < results[0].reason.length; ++i) {
                 assertEq(results[0].reason[i], reason[i]);
@@ -187,8 +181,8 @@ contract BatchTest is EscrowTest {
             wallet.setManner(manners[i]);
             IPreauthEscrow.Terms memory bad = someTerms();
             bad.sender = address(wallet);
-            bytes memory call = abi.encodeCall(IPreauthEscrow.authorize, (bad, abi.encodePacked(uint8(1), bytes32(0))));
-            IPreauthEscrow.CallResult[] memory results = sent(list(call, authorizing(someTerms())));
+            bytes memory call = authorizing(bad, abi.encodePacked(uint8(1), bytes32(0)));
+            Outcome[] memory results = sent(list(call, authorizing(someTerms())));
             assertFalse(results[0].success);
             assertTrue(results[1].success);
         }
@@ -202,7 +196,7 @@ contract BatchTest is EscrowTest {
         uint256 state = vm.snapshotState();
         for (uint256 i = 0; i < manners.length; ++i) {
             hostile.setManner(manners[i]);
-            IPreauthEscrow.CallResult[] memory results = sent(list(cancelling(bad), cancelling(good)));
+            Outcome[] memory results = sent(list(cancelling(bad), cancelling(good)));
             assertTrue(results[0].success && results[1].success);
             assertEq(escrow.claimable(sender, address(hostile)), HOLD);
             vm.revertToState(state);
@@ -213,58 +207,117 @@ contract BatchTest is EscrowTest {
 
     function test_OnlyTheFourOperationsAreCalls() public {
         IPreauthEscrow.Terms memory terms = someHold();
-        bytes memory arguments = abi.encode(terms, AMOUNT, GAS_PER_CALL);
-        bytes4[12] memory others = [
-            IPreauthEscrow.batch.selector,
-            IPreauthEscrow.claim.selector,
-            IPreauthEscrow.requireSignedConsent.selector,
-            IPreauthEscrow.registerReceiver.selector,
-            IPreauthEscrow.setOperator.selector,
-            IPreauthEscrow.setGuardian.selector,
-            IPreauthEscrow.pause.selector,
-            IPreauthEscrow.unpause.selector,
-            IPreauthEscrow.statusOf.selector,
-            escrow.transferOwnership.selector,
-            bytes4(0),
-            bytes4(0xffffffff)
-        ];
-        for (uint256 i = 0; i < others.length; ++i) {
-            refused(admin, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 0));
-            escrow.batch(list(bytes.concat(others[i], arguments)), GAS_PER_CALL);
+        vm.warp(terms.expiresAt);
+        bytes memory reason = abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 0);
+        for (uint256 operation = 0; operation < 256; ++operation) {
+            if (operation >= 1 && operation <= 4) continue;
+            bytes memory call = raw(uint8(operation), terms, "");
+            expectEvent();
+            emit IPreauthEscrow.CallFailed(terms.preauthId, 0, uint8(operation), reason);
+            Outcome[] memory results = sent(list(call, authorizing(terms)));
+            assertEq(results[0].reason, reason);
+
+            vm.prank(operator);
+            (bool success, bytes memory answer) = address(escrow).call(call);
+            assertFalse(success);
+            assertEq(answer, reason);
         }
+        assertStatus(terms, IPreauthEscrow.Status.Open);
     }
 
-    function test_AnInvalidCallFailsTheWholeBatch() public {
+    /// @dev Alone such a call fails, and in a batch the whole batch: what follows would be read at a wrong place.
+    function test_ACallTooShortForTermsFailsTheWholeBatch() public {
         IPreauthEscrow.Terms memory good = someTerms();
-        bytes memory tooShort = new bytes(4 + 6 * 32 - 1);
-        bytes memory valid = expiring(someTerms());
-        for (uint256 i = 0; i < tooShort.length; ++i) {
-            tooShort[i] = valid[i];
+        bytes memory whole = expiring(someTerms());
+        for (uint256 length = 4; length < whole.length; ++length) {
+            bytes memory cut = new bytes(length);
+            for (uint256 i = 0; i < length; ++i) {
+                cut[i] = whole[i];
+            }
+            bytes memory calls = list(authorizing(good), cut, authorizing(someTerms()));
+            refused(operator, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 1));
+            escrow.batch(calls, GAS_PER_CALL);
+
+            vm.prank(operator);
+            (bool success,) = address(escrow).call(cut);
+            assertFalse(success);
         }
-        refused(operator, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 1));
-        escrow.batch(list(authorizing(good), tooShort, authorizing(someTerms())), GAS_PER_CALL);
-        refused(operator, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 0));
-        escrow.batch(list(""), GAS_PER_CALL);
-        refused(operator, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 2));
-        escrow.batch(list(authorizing(good), valid, hex"010203"), GAS_PER_CALL);
         assertStatus(good, IPreauthEscrow.Status.None);
     }
 
-    /// @dev Long enough for terms, too short for the method: a failure of this call and of no other.
-    function test_ACallWithoutItsLastArgumentFailsAlone() public {
+    /// @dev A length that leads beyond the end of the calls, wherever they are cut.
+    function test_ABatchThatEndsWithinACallFails() public {
+        IPreauthEscrow.Terms memory good = someTerms();
+        bytes memory calls = list(authorizing(good), authorizing(someTerms(), "some consent"));
+        uint256 first = list(authorizing(good)).length;
+        for (uint256 length = 1; length < calls.length; ++length) {
+            if (length == first) continue;
+            bytes memory cut = new bytes(length);
+            for (uint256 i = 0; i < length; ++i) {
+                cut[i] = calls[i];
+            }
+            refused(operator, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, length < first ? 0 : 1));
+            escrow.batch(cut, GAS_PER_CALL);
+        }
+        calls[first] = 0xff;
+        refused(operator, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 1));
+        escrow.batch(calls, GAS_PER_CALL);
+        assertStatus(good, IPreauthEscrow.Status.None);
+    }
+
+    /// @dev Long enough for terms, but not as long as the operation is: a failure of this call and of no other.
+    function test_ACallThatEndsElsewhereFailsAlone() public {
         IPreauthEscrow.Terms memory terms = someHold();
-        bytes memory call = bytes.concat(IPreauthEscrow.settle.selector, abi.encode(terms));
-        IPreauthEscrow.CallResult[] memory results = sent(list(call, authorizing(someTerms())));
-        assertFalse(results[0].success);
-        assertTrue(results[1].success);
+        vm.warp(terms.expiresAt - 1);
+        bytes[5] memory calls = [
+            raw(2, terms, ""),
+            raw(2, terms, new bytes(11)),
+            raw(2, terms, abi.encodePacked(AMOUNT, uint8(0))),
+            raw(3, terms, hex"00"),
+            raw(4, terms, hex"00")
+        ];
+        for (uint256 i = 0; i < calls.length; ++i) {
+            Outcome[] memory results = sent(list(calls[i], authorizing(someTerms())));
+            assertEq(results[0].reason, abi.encodeWithSelector(IPreauthEscrow.InvalidCall.selector, 0));
+        }
+        assertStatus(terms, IPreauthEscrow.Status.Open);
+    }
+
+    /// @dev A raw call and the method of the same name are one: the same effect, the same event.
+    function test_ARawCallIsTheMethod() public {
+        IPreauthEscrow.Terms[4] memory twins = [someTerms(), someTerms(), someTerms(), someTerms()];
+        bytes[4] memory calls =
+            [authorizing(twins[0]), settling(twins[1], AMOUNT), cancelling(twins[2]), expiring(twins[3])];
+        bytes[4] memory methods = [
+            abi.encodeCall(IPreauthEscrow.authorize, (twins[0], "")),
+            abi.encodeCall(IPreauthEscrow.settle, (twins[1], AMOUNT)),
+            abi.encodeCall(IPreauthEscrow.cancel, (twins[2])),
+            abi.encodeCall(IPreauthEscrow.expire, (twins[3]))
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            if (i != 0) lock(twins[i]);
+            if (i == 3) vm.warp(twins[i].expiresAt);
+            uint256 state = vm.snapshotState();
+            bytes32 byMethod = traceOf(methods[i]);
+            vm.revertToState(state);
+            assertEq(traceOf(calls[i]), byMethod);
+        }
+    }
+
+    /// @dev What a call leaves behind: its events, and where the tokens are.
+    function traceOf(bytes memory call) private returns (bytes32) {
+        vm.recordLogs();
+        vm.prank(operator);
+        (bool success,) = address(escrow).call(call);
+        assertTrue(success);
+        return keccak256(abi.encode(vm.getRecordedLogs(), token.balanceOf(sender), token.balanceOf(receiver)));
     }
 
     // ----------------------------------------------------------------------- gas
 
     function test_ACallThatNeedsMoreThanItsCapFailsAlone() public {
         IPreauthEscrow.Terms memory terms = someTerms();
-        vm.prank(operator);
-        IPreauthEscrow.CallResult[] memory results = escrow.batch(list(authorizing(terms)), 10_000);
+        Outcome[] memory results = batchBy(operator, list(authorizing(terms)), 10_000);
         assertFalse(results[0].success);
         assertStatus(terms, IPreauthEscrow.Status.None);
     }
@@ -285,19 +338,18 @@ contract BatchTest is EscrowTest {
     function test_RunningOutOfGasIsNeverTheFailureOfACall() public {
         uint256 need = 2_000_000;
         hostile.setGasNeeded(need);
-        bytes[] memory calls =
+        bytes memory calls =
             list(authorizing(someTerms()), settling(someHold(), AMOUNT), authorizing(someTerms(address(hostile))));
         uint256 state = vm.snapshotState();
         (uint256 tooLittle, uint256 cap) = (need, 2 * need);
         while (cap - tooLittle > 1) {
             uint256 middle = (tooLittle + cap) / 2;
-            vm.prank(operator);
-            if (escrow.batch(calls, middle)[2].success) cap = middle;
+            if (batchBy(operator, calls, middle)[2].success) cap = middle;
             else tooLittle = middle;
             vm.revertToState(state);
         }
 
-        bytes memory data = abi.encodeCall(IPreauthEscrow.batch, (calls, cap));
+        bytes memory data = batching(calls, cap);
         uint256 enough;
         (tooLittle, enough) = (cap, 2 * cap);
         while (enough - tooLittle > 1) {
@@ -322,14 +374,10 @@ contract BatchTest is EscrowTest {
         vm.prank(operator);
         (success, answer) = address(escrow).call{gas: gasGiven}(data);
         if (!success) return false;
-        IPreauthEscrow.CallResult[] memory results = abi.decode(answer, (IPreauthEscrow.CallResult[]));
-        for (uint256 i = 0; i < results.length; ++i) {
-            assertTrue(results[i].success);
-        }
+        assertEq(abi.decode(answer, (IPreauthEscrow.Failure[])).length, 0);
     }
 
-    function sent(bytes[] memory calls) private returns (IPreauthEscrow.CallResult[] memory) {
-        vm.prank(operator);
-        return escrow.batch(calls, GAS_PER_CALL);
+    function sent(bytes memory calls) private returns (Outcome[] memory) {
+        return batchBy(operator, calls);
     }
 }

@@ -8,7 +8,7 @@ contract CancelTest is EscrowTest {
     function test_TheOperatorGivesEverythingBack() public {
         IPreauthEscrow.Terms memory terms = someHold();
         expectEvent();
-        emit IPreauthEscrow.Cancelled(terms.preauthId, HOLD);
+        emit IPreauthEscrow.Cancelled(terms.preauthId);
         vm.prank(operator);
         escrow.cancel(terms);
         assertEq(token.balanceOf(sender), FUNDS);

@@ -23,7 +23,7 @@ contract ClaimTest is EscrowTest {
         vm.warp(terms.expiresAt);
 
         expectEvent();
-        emit IPreauthEscrow.Expired(terms.preauthId, HOLD);
+        emit IPreauthEscrow.Expired(terms.preauthId);
         expectEvent();
         emit IPreauthEscrow.RefundDeferred(terms.preauthId, sender, address(moody), HOLD);
         escrow.expire(terms);

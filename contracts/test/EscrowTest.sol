@@ -21,6 +21,9 @@ abstract contract EscrowTest is StdAssertions, StdUtils {
     uint256 internal constant FUNDS = 1_000_000_000_000;
     uint256 internal constant GAS_PER_CALL = 400_000;
 
+    /// @dev Where Permit2 is on every chain.
+    address internal constant PERMIT2 = 0x000000000022D473030F116dDEE9F6B43aC78BA3;
+
     PreauthEscrow internal escrow;
     DemoToken internal token;
 
@@ -35,9 +38,10 @@ abstract contract EscrowTest is StdAssertions, StdUtils {
 
     function setUp() public virtual {
         vm.warp(1_760_000_000);
+        vm.etch(PERMIT2, vm.parseJsonBytes(vm.readFile("contracts/artifacts/Permit2.json"), ".deployedBytecode"));
         address[] memory operators = new address[](1);
         operators[0] = operator;
-        escrow = new PreauthEscrow(admin, guardian, operators, DELAY, LONGEST);
+        escrow = new PreauthEscrow(admin, guardian, operators, DELAY, LONGEST, PERMIT2);
         token = new DemoToken("Demo Dollar", "DUSD", 6);
         token.mint(sender, FUNDS);
         vm.prank(sender);
@@ -92,37 +96,107 @@ abstract contract EscrowTest is StdAssertions, StdUtils {
         lock(terms);
     }
 
-    // ------------------------------------------------------------ calls of a batch
+    // --------------------------------------------------------------------- raw calls
+
+    /// @dev What a batch did with one of its calls.
+    struct Outcome {
+        bool success;
+        bytes reason;
+    }
+
+    function raw(uint8 operation, IPreauthEscrow.Terms memory terms, bytes memory rest)
+        internal
+        pure
+        returns (bytes memory)
+    {
+        return abi.encodePacked(
+            IPreauthEscrow.performRaw.selector,
+            operation,
+            terms.sender,
+            terms.receiver,
+            terms.token,
+            terms.hold,
+            terms.expiresAt,
+            terms.preauthId,
+            rest
+        );
+    }
 
     function authorizing(IPreauthEscrow.Terms memory terms) internal pure returns (bytes memory) {
-        return abi.encodeCall(IPreauthEscrow.authorize, (terms, ""));
+        return raw(1, terms, "");
+    }
+
+    function authorizing(IPreauthEscrow.Terms memory terms, bytes memory consent) internal pure returns (bytes memory) {
+        return raw(1, terms, consent);
     }
 
     function settling(IPreauthEscrow.Terms memory terms, uint96 amount) internal pure returns (bytes memory) {
-        return abi.encodeCall(IPreauthEscrow.settle, (terms, amount));
+        return raw(2, terms, abi.encodePacked(amount));
     }
 
     function cancelling(IPreauthEscrow.Terms memory terms) internal pure returns (bytes memory) {
-        return abi.encodeCall(IPreauthEscrow.cancel, (terms));
+        return raw(3, terms, "");
     }
 
     function expiring(IPreauthEscrow.Terms memory terms) internal pure returns (bytes memory) {
-        return abi.encodeCall(IPreauthEscrow.expire, (terms));
+        return raw(4, terms, "");
     }
 
-    function list(bytes memory one) internal pure returns (bytes[] memory calls) {
-        calls = new bytes[](1);
-        calls[0] = one;
+    // ----------------------------------------------------------------------- batches
+
+    /// @dev Calls as a batch takes them: without the selector, each after its length.
+    function list(bytes memory one) internal pure returns (bytes memory) {
+        bytes memory call = new bytes(one.length - 4);
+        for (uint256 i = 0; i < call.length; ++i) {
+            call[i] = one[i + 4];
+        }
+        return abi.encodePacked(uint16(call.length), call);
     }
 
-    function list(bytes memory one, bytes memory two) internal pure returns (bytes[] memory calls) {
-        calls = new bytes[](2);
-        (calls[0], calls[1]) = (one, two);
+    function list(bytes memory one, bytes memory two) internal pure returns (bytes memory) {
+        return bytes.concat(list(one), list(two));
     }
 
-    function list(bytes memory one, bytes memory two, bytes memory three) internal pure returns (bytes[] memory calls) {
-        calls = new bytes[](3);
-        (calls[0], calls[1], calls[2]) = (one, two, three);
+    function list(bytes memory one, bytes memory two, bytes memory three) internal pure returns (bytes memory) {
+        return bytes.concat(list(one), list(two), list(three));
+    }
+
+    function list(bytes[] memory all) internal pure returns (bytes memory calls) {
+        for (uint256 i = 0; i < all.length; ++i) {
+            calls = bytes.concat(calls, list(all[i]));
+        }
+    }
+
+    function batching(bytes memory calls, uint256 gasPerCall) internal pure returns (bytes memory) {
+        return abi.encodeCall(IPreauthEscrow.batch, (calls, gasPerCall));
+    }
+
+    function batchBy(address caller, bytes memory calls) internal returns (Outcome[] memory) {
+        return batchBy(caller, calls, GAS_PER_CALL);
+    }
+
+    function batchBy(address caller, bytes memory calls, uint256 gasPerCall) internal returns (Outcome[] memory) {
+        vm.prank(caller);
+        return outcomes(calls, escrow.batch(calls, gasPerCall));
+    }
+
+    function outcomes(bytes memory calls, IPreauthEscrow.Failure[] memory failures)
+        internal
+        pure
+        returns (Outcome[] memory results)
+    {
+        uint256 count;
+        for (uint256 start = 0; start < calls.length; ++count) {
+            start += 2 + (uint256(uint8(calls[start])) << 8) + uint8(calls[start + 1]);
+        }
+        results = new Outcome[](count);
+        for (uint256 i = 0; i < count; ++i) {
+            results[i].success = true;
+        }
+        for (uint256 i = 0; i < failures.length; ++i) {
+            require(i == 0 || failures[i].index > failures[i - 1].index, "failures come in their order, once");
+            results[failures[i].index] = Outcome(false, failures[i].reason);
+        }
     }
 
     // -------------------------------------------------------------- expectations

@@ -9,7 +9,7 @@ contract ExpireTest is EscrowTest {
         IPreauthEscrow.Terms memory terms = someHold();
         vm.warp(terms.expiresAt);
         expectEvent();
-        emit IPreauthEscrow.Expired(terms.preauthId, HOLD);
+        emit IPreauthEscrow.Expired(terms.preauthId);
         vm.prank(stranger);
         escrow.expire(terms);
         assertEq(token.balanceOf(sender), FUNDS);

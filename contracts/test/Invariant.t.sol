@@ -82,9 +82,8 @@ contract Handler is EscrowTest {
         (one, two) = (one % all.length, two % all.length);
         amount = uint96(bound(amount, 1, all[one].hold));
         IPreauthEscrow.Terms memory fresh = newTerms(two, hold, 0);
-        vm.prank(operator);
-        IPreauthEscrow.CallResult[] memory results =
-            escrow.batch(list(settling(all[one], amount), cancelling(all[two]), authorizing(fresh)), GAS_PER_CALL);
+        Outcome[] memory results =
+            batchBy(operator, list(settling(all[one], amount), cancelling(all[two]), authorizing(fresh)));
         if (results[0].success) recordSettlement(one, amount);
         if (results[1].success) recordRelease(two, IPreauthEscrow.Status.Cancelled);
         if (results[2].success) recordLock(fresh);

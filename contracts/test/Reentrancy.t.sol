@@ -27,14 +27,18 @@ contract ReentrancyTest is EscrowTest {
         IPreauthEscrow.Terms memory fresh = someTerms();
 
         entries.push(authorizing(fresh));
+        entries.push(abi.encodeCall(IPreauthEscrow.authorize, (fresh, "")));
+        entries.push(abi.encodeCall(IPreauthEscrow.settle, (victim, AMOUNT)));
+        entries.push(abi.encodeCall(IPreauthEscrow.cancel, (victim)));
+        entries.push(abi.encodeCall(IPreauthEscrow.expire, (victim)));
         entries.push(settling(victim, AMOUNT));
         entries.push(cancelling(victim));
         entries.push(expiring(victim));
         entries.push(abi.encodeCall(IPreauthEscrow.claim, (sender, address(token))));
-        entries.push(abi.encodeCall(IPreauthEscrow.batch, (new bytes[](0), GAS_PER_CALL)));
-        entries.push(abi.encodeCall(IPreauthEscrow.batch, (list(settling(victim, AMOUNT)), GAS_PER_CALL)));
+        entries.push(batching("", GAS_PER_CALL));
+        entries.push(batching(list(settling(victim, AMOUNT)), GAS_PER_CALL));
         // A call that fails: entered, it would tell of its failure within our own transaction.
-        entries.push(abi.encodeCall(IPreauthEscrow.batch, (list(authorizing(held)), GAS_PER_CALL)));
+        entries.push(batching(list(authorizing(held)), GAS_PER_CALL));
     }
 
     function test_NothingIsEnteredDuringAuthorize() public {
@@ -66,16 +70,12 @@ contract ReentrancyTest is EscrowTest {
     function test_NothingIsEnteredDuringACallOfABatch() public {
         IPreauthEscrow.Terms memory fresh = someTerms(address(hook));
         nothingIsEnteredDuring(
-            operator,
-            abi.encodeCall(
-                IPreauthEscrow.batch,
-                (list(authorizing(fresh), settling(held, AMOUNT), cancelling(fresh)), 2 * GAS_PER_CALL)
-            )
+            operator, batching(list(authorizing(fresh), settling(held, AMOUNT), cancelling(fresh)), 2 * GAS_PER_CALL)
         );
     }
 
     function test_TheLockOpensAgain() public {
-        hook.setHook(address(escrow), entries[7]);
+        hook.setHook(address(escrow), entries[entries.length - 1]);
         vm.startPrank(operator);
         escrow.settle(held, AMOUNT);
         escrow.batch(list(settling(victim, AMOUNT)), GAS_PER_CALL);
@@ -89,9 +89,7 @@ contract ReentrancyTest is EscrowTest {
     function test_AFailedCallLeavesTheLockAsItWas() public {
         refused(operator, alreadyUsed(held.preauthId, IPreauthEscrow.Status.Open));
         escrow.authorize(held, "");
-        vm.prank(operator);
-        IPreauthEscrow.CallResult[] memory results =
-            escrow.batch(list(authorizing(held), authorizing(someTerms())), GAS_PER_CALL);
+        Outcome[] memory results = batchBy(operator, list(authorizing(held), authorizing(someTerms())));
         assertTrue(!results[0].success && results[1].success);
     }
 

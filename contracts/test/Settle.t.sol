@@ -13,7 +13,7 @@ contract SettleTest is EscrowTest {
         IPreauthEscrow.Terms memory terms = someHold();
 
         expectEvent();
-        emit IPreauthEscrow.Settled(terms.preauthId, AMOUNT, HOLD - AMOUNT);
+        emit IPreauthEscrow.Settled(terms.preauthId, AMOUNT);
         vm.prank(operator);
         escrow.settle(terms, AMOUNT);
 
@@ -195,7 +195,7 @@ contract SettleTest is EscrowTest {
         moody.block(sender, true);
 
         expectEvent();
-        emit IPreauthEscrow.Settled(terms.preauthId, AMOUNT, HOLD - AMOUNT);
+        emit IPreauthEscrow.Settled(terms.preauthId, AMOUNT);
         expectEvent();
         emit IPreauthEscrow.RefundDeferred(terms.preauthId, sender, address(moody), HOLD - AMOUNT);
         vm.prank(operator);

@@ -35,7 +35,7 @@ contract StarvationTest is EscrowTest {
 
     function test_ACallerOfABatchCannotStarveTheRefundByItsGas() public {
         vm.warp(held.expiresAt);
-        bytes memory data = abi.encodeCall(IPreauthEscrow.batch, (list(expiring(held)), 150_000));
+        bytes memory data = batching(list(expiring(held)), 150_000);
         sweep(stranger, data, IPreauthEscrow.Status.Expired);
     }
 
@@ -45,8 +45,7 @@ contract StarvationTest is EscrowTest {
         uint256 state = vm.snapshotState();
         uint256 released;
         for (uint256 gasPerCall = 100_000; gasPerCall < 130_000; gasPerCall += 43) {
-            vm.prank(stranger);
-            IPreauthEscrow.CallResult[] memory results = escrow.batch(list(expiring(held)), gasPerCall);
+            Outcome[] memory results = batchBy(stranger, list(expiring(held)), gasPerCall);
             assertOutcome(results[0].success, IPreauthEscrow.Status.Expired);
             if (results[0].success) ++released;
             vm.revertToState(state);

@@ -51,6 +51,8 @@ pub struct EscrowPlan {
     pub operators: Vec<Address>,
     /// Seconds between a receiver's registration and its effect.
     pub receiver_delay: u64,
+    /// The Permit2 that consents may go through. `None`: there is none.
+    pub permit2: Option<Address>,
 }
 
 impl Step {
@@ -63,6 +65,7 @@ impl Step {
             operators: plan.operators.clone(),
             receiverDelay: Uint::<40, 1>::saturating_from(plan.receiver_delay),
             maxHold: Uint::<40, 1>::saturating_from(CONTRACT_MAX_HOLD_SECONDS),
+            permit2: plan.permit2.unwrap_or_default(),
         };
         Self::deploy(&PreauthEscrow::BYTECODE, &arguments.abi_encode())
     }

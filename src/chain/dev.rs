@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, Bytes, U256};
 use alloy::providers::Provider;
 use alloy::signers::local::PrivateKeySigner;
 use futures::future::try_join_all;
+use serde::Deserialize;
 
 use super::{BlockHeader, Chain, ChainError, Mined, Step};
 
@@ -17,6 +18,16 @@ const DEVELOPMENT_NODES: [&str; 2] = ["anvil/", "HardhatNetwork/"];
 /// How often a block is mined for steps that are not in one yet.
 const MINING_TRIES: usize = 200;
 const MINING_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Permit2 as its makers publish it.
+const PERMIT2: &str = include_str!("../../contracts/artifacts/Permit2.json");
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Permit2Artifact {
+    address: Address,
+    deployed_bytecode: Bytes,
+}
 
 impl Chain {
     /// Moves the node's clock ahead and mines a block that shows it: the newest block then.
@@ -54,6 +65,18 @@ impl Chain {
         let _: serde_json::Value =
             self.provider.client().request("hardhat_setBalance", (account, U256::from(FUNDS))).await?;
         Ok(())
+    }
+
+    /// Makes sure that Permit2 is at its canonical address: it cannot be deployed there by whoever likes.
+    pub(crate) async fn put_permit2(&self) -> Result<Address, ChainError> {
+        let Permit2Artifact { address, deployed_bytecode } = serde_json::from_str(PERMIT2)
+            .map_err(|error| ChainError::Unusable(format!("the embedded Permit2: {error}")))?;
+        if self.provider.get_code_at(address).await?.is_empty() {
+            let code = (address, deployed_bytecode);
+            let _: serde_json::Value = self.provider.client().request("hardhat_setCode", code).await?;
+        }
+        let put = self.canonical_permit2().await?;
+        put.ok_or_else(|| ChainError::Unusable("something else is at the address of Permit2".into()))
     }
 
     /// Performs steps of several signers, each signer's in order, and returns once all are mined: the first step's

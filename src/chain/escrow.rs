@@ -1,81 +1,21 @@
-//! The escrow's language: calls out, logs and reverts in.
+//! What the escrow says: logs and reverts.
 
 use alloy::primitives::{Address, B256, Bytes, U256, Uint};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{Panic, Revert, SolCall, SolError, SolEventInterface, SolInterface};
 
-use super::bindings::{Erc20, IPreauthEscrow, Pausable, PreauthEscrow};
+use super::bindings::{Erc20, Pausable, Permit2, PreauthEscrow};
+use super::raw::kind_of;
 use crate::model::{BaseUnits, CallFailure, ChainTime, OperationKind, Terms};
 use PreauthEscrow::{PreauthEscrowErrors, PreauthEscrowEvents};
 
 /// The longest hold the contract is deployed with: 90 days.
 pub const CONTRACT_MAX_HOLD_SECONDS: u64 = 90 * 24 * 60 * 60;
 
-/// One call of one of the four methods.
-#[derive(Debug, Clone)]
-pub struct EscrowCall {
-    pub kind: OperationKind,
-    pub terms: Terms,
-    /// What a settlement pays; ignored by the other kinds.
-    pub amount: BaseUnits,
-    /// The consent of an authorization; ignored by the other kinds.
-    pub consent: Bytes,
-}
-
-impl EscrowCall {
-    /// The ABI encoding of the call.
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        let terms = abi_terms(&self.terms);
-        match self.kind {
-            OperationKind::Authorize => {
-                PreauthEscrow::authorizeCall { terms, consent: self.consent.clone() }.abi_encode()
-            }
-            OperationKind::Settle => {
-                PreauthEscrow::settleCall { terms, amount: uint96(self.amount) }.abi_encode()
-            }
-            OperationKind::Cancel => PreauthEscrow::cancelCall { terms }.abi_encode(),
-            OperationKind::Expire => PreauthEscrow::expireCall { terms }.abi_encode(),
-        }
-        .into()
-    }
-
-    /// One transaction's input for several calls. `bare`: a single call needs no batch around it.
-    #[must_use]
-    pub fn encode_all(calls: &[Self], gas_per_call: u64, bare: bool) -> Bytes {
-        match calls {
-            [only] if bare => only.encode(),
-            _ => Self::encode_batch(calls, gas_per_call),
-        }
-    }
-
-    /// The `batch` method's input, which answers for each call apart.
-    #[must_use]
-    pub fn encode_batch(calls: &[Self], gas_per_call: u64) -> Bytes {
-        let calls = calls.iter().map(Self::encode).collect();
-        PreauthEscrow::batchCall { calls, gasPerCall: U256::from(gas_per_call) }.abi_encode().into()
-    }
-}
-
-pub(super) fn abi_terms(terms: &Terms) -> IPreauthEscrow::Terms {
-    IPreauthEscrow::Terms {
-        sender: terms.sender,
-        receiver: terms.receiver,
-        token: terms.token,
-        hold: uint96(terms.hold),
-        expiresAt: Uint::<40, 1>::saturating_from(terms.expires_at.0),
-        preauthId: terms.preauth_id,
-    }
-}
-
-fn uint96(units: BaseUnits) -> Uint<96, 2> {
-    Uint::saturating_from(units.get())
-}
-
-/// Input of the transaction by which a payer allows `escrow` to take `hold` of a token.
+/// Input of the transaction by which a payer allows `spender` to take an amount of a token, in base units.
 #[must_use]
-pub fn approve_input(escrow: Address, hold: BaseUnits) -> Bytes {
-    Erc20::approveCall { spender: escrow, amount: U256::from(hold.get()) }.abi_encode().into()
+pub fn approve_input(spender: Address, amount: U256) -> Bytes {
+    Erc20::approveCall { spender, amount }.abi_encode().into()
 }
 
 /// What a log of the escrow says about a preauth.
@@ -134,7 +74,7 @@ impl EscrowLog {
                 (event.preauthId, EscrowEvent::RefundDeferred { amount: base_units(event.amount) })
             }
             PreauthEscrowEvents::CallFailed(event) => {
-                let kind = kind_of_selector(event.selector.0)?;
+                let kind = kind_of(event.operation)?;
                 (event.preauthId, EscrowEvent::CallFailed { kind, failure: decode_failure(&event.reason) })
             }
             _ => return None,
@@ -151,16 +91,6 @@ impl EscrowLog {
 
 fn base_units(units: Uint<96, 2>) -> BaseUnits {
     BaseUnits::new(units.to::<u128>()).unwrap_or_default()
-}
-
-fn kind_of_selector(selector: [u8; 4]) -> Option<OperationKind> {
-    match selector {
-        PreauthEscrow::authorizeCall::SELECTOR => Some(OperationKind::Authorize),
-        PreauthEscrow::settleCall::SELECTOR => Some(OperationKind::Settle),
-        PreauthEscrow::cancelCall::SELECTOR => Some(OperationKind::Cancel),
-        PreauthEscrow::expireCall::SELECTOR => Some(OperationKind::Expire),
-        _ => None,
-    }
 }
 
 /// Reads revert data of the escrow or of a token behind it.
@@ -187,6 +117,11 @@ pub fn decode_failure(data: &[u8]) -> CallFailure {
     }
     if data.starts_with(&Pausable::EnforcedPause::SELECTOR) {
         return CallFailure::Paused;
+    }
+    match Permit2::Permit2Errors::abi_decode(data) {
+        Ok(Permit2::Permit2Errors::InvalidNonce(_)) => return CallFailure::ConsentUsed,
+        Ok(_) => return CallFailure::InvalidConsent,
+        Err(_) => {}
     }
     match Erc20::Erc20Errors::abi_decode(data) {
         Ok(Erc20::Erc20Errors::ERC20InsufficientAllowance(_)) => return CallFailure::InsufficientAllowance,
@@ -226,6 +161,8 @@ mod tests {
         assert_eq!(decode_failure(&small.abi_encode()), CallFailure::InsufficientAllowance);
         let text = Revert::from("no\u{0}pe").abi_encode();
         assert_eq!(decode_failure(&text), CallFailure::Other("the token says: nope".into()));
+        assert_eq!(decode_failure(&Permit2::InvalidNonce {}.abi_encode()), CallFailure::ConsentUsed);
+        assert_eq!(decode_failure(&Permit2::InvalidSigner {}.abi_encode()), CallFailure::InvalidConsent);
         let refused = PreauthEscrow::SafeERC20FailedOperation { token: Address::ZERO }.abi_encode();
         assert_eq!(decode_failure(&refused), CallFailure::Other("the token refused the transfer".into()));
         assert!(matches!(decode_failure(&[]), CallFailure::Other(_)));

@@ -9,6 +9,7 @@ mod audit;
 mod bindings;
 mod clock;
 mod code;
+mod consents;
 mod dev;
 mod endpoint;
 mod endpoints;
@@ -17,7 +18,9 @@ mod endpoints_tests;
 mod escrow;
 mod fees;
 mod probe;
+mod raw;
 mod reads;
+mod rehearsal;
 mod reverts;
 mod sends;
 mod signatures;
@@ -42,11 +45,12 @@ pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
 pub use clock::{ChainClock, WallClock, wall_now};
 pub use code::CodeMismatch;
 use endpoints::Endpoints;
-pub use escrow::{
-    CONTRACT_MAX_HOLD_SECONDS, EscrowCall, EscrowEvent, EscrowLog, approve_input, decode_failure,
-};
+pub use escrow::{CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, decode_failure};
 pub use fees::FeeQuote;
 pub use probe::{TokenProbe, TransferProbe};
+pub use raw::EscrowCall;
+#[cfg(test)]
+pub(crate) use raw::RawInput;
 pub use reads::{BlockHeader, BlockView, DryRun, Receipt};
 pub use sends::{SendAdvice, SignedTransaction, TransactionPlan, sign};
 

@@ -6,15 +6,16 @@ use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
 use alloy::rpc::types::state::{AccountOverride, StateOverride};
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolValue};
 
-use super::bindings::{Erc20, TransferTrial};
-use super::reverts::is_revert;
+use super::bindings::Erc20;
+use super::rehearsal::{Outcome, Rehearsed, as_actor, call, outcomes_of};
 use super::{Chain, ChainError};
 
 alloy::sol! {
     /// Tokens from before the standard was final answer with 32 bytes.
     function symbol() external view returns (bytes32);
+    function transferFrom(address from, address to, uint256 amount) external returns (bool);
 }
 
 /// Storage slots that are tried for a token's mapping of balances.
@@ -96,24 +97,24 @@ impl Chain {
         if amount.is_zero() {
             return Ok(TransferProbe::Untried(format!("{payer} has no balance of it")));
         }
-        let code = || AccountOverride::default().with_code(TransferTrial::DEPLOYED_BYTECODE.clone());
-        let state: StateOverride = state.into_iter().chain([(payer, code()), (HOLDER, code())]).collect();
-        let call = TransferTrial::tellCall { token, holder: HOLDER, payee: PAYEE, amount };
-        let request = TransactionRequest::default().with_to(payer).with_input(call.abi_encode());
-        let told = match self.provider.call(request).block(BlockId::latest()).overrides(state).await {
-            Ok(told) => told,
-            Err(error) if is_revert(&error) => {
-                return Ok(TransferProbe::Other("its balances cannot be read".into()));
+        let balance_of = |account| call(token, &Erc20::balanceOfCall { account });
+        let holder_does = vec![
+            call(token, &transferFromCall { from: payer, to: HOLDER, amount }),
+            balance_of(HOLDER),
+            balance_of(payer),
+            call(token, &Erc20::transferCall { to: PAYEE, amount }),
+            balance_of(PAYEE),
+        ];
+        let payer_does =
+            vec![call(token, &Erc20::approveCall { spender: HOLDER, amount }), as_actor(HOLDER, holder_does)];
+        let outcomes = match self.rehearse(&[payer, HOLDER], payer_does, state).await? {
+            Rehearsed::Outcomes(outcomes) => outcomes,
+            Rehearsed::Refused(why) => {
+                return Ok(TransferProbe::Untried(format!("the node cannot simulate it: {why}")));
             }
-            Err(error) if error.is_error_resp() => {
-                return Ok(TransferProbe::Untried(format!("the node cannot simulate it: {error}")));
-            }
-            Err(error) => return Err(error.into()),
         };
-        Ok(match TransferTrial::tellCall::abi_decode_returns(&told) {
-            Ok(story) => judge(&story, amount),
-            Err(_) => TransferProbe::Untried("the node's simulation answered with something else".into()),
-        })
+        let [approve, held] = outcomes.as_slice() else { return Ok(unfinished()) };
+        Ok(outcomes_of(held).map_or_else(unfinished, |held| judge(approve, &held, amount)))
     }
 
     /// The slot of the token's storage that holds the made-up payer's balance, found by setting every likely one to a
@@ -143,20 +144,36 @@ impl Chain {
     }
 }
 
-fn judge(story: &TransferTrial::Story, amount: U256) -> TransferProbe {
-    // In the order of what happened: what fails first explains what fails after it.
+fn judge(approve: &Outcome, held: &[Outcome], amount: U256) -> TransferProbe {
+    let [pull, pulled, left, pay, paid] = held else { return unfinished() };
+    let agreed = |outcome: &Outcome| {
+        let answer = &outcome.answer;
+        outcome.success && (answer.is_empty() || bool::abi_decode(answer).unwrap_or(false))
+    };
+    let balance = |outcome: &Outcome| U256::abi_decode(&outcome.answer).ok();
+    // In the order of the calls: what fails first explains what fails after it.
     let expectations = [
-        (story.approved, "approve did not succeed"),
-        (story.pulled, "transferFrom did not succeed"),
-        (story.arrived == amount, "another amount than was sent arrived (a fee on transfer, or rebasing)"),
-        (story.left.is_zero(), "another amount than was sent left the payer"),
-        (story.paid, "transfer did not succeed"),
-        (story.passedOn == amount, "another amount than was sent arrived (a fee on transfer, or rebasing)"),
+        (agreed(approve), "approve did not succeed"),
+        (agreed(pull), "transferFrom did not succeed"),
+        (
+            balance(pulled) == Some(amount),
+            "another amount than was sent arrived (a fee on transfer, or rebasing)",
+        ),
+        (balance(left) == Some(U256::ZERO), "another amount than was sent left the payer"),
+        (agreed(pay), "transfer did not succeed"),
+        (
+            balance(paid) == Some(amount),
+            "another amount than was sent arrived (a fee on transfer, or rebasing)",
+        ),
     ];
     if let Some((_, why)) = expectations.into_iter().find(|(is_met, _)| !is_met) {
         return TransferProbe::Other(why.to_owned());
     }
     TransferProbe::Exact
+}
+
+fn unfinished() -> TransferProbe {
+    TransferProbe::Untried("the simulation did not get to its end".into())
 }
 
 /// Where a balance may be kept: Solidity hashes key and slot, Vyper slot and key.

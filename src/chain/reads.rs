@@ -10,11 +10,12 @@ use alloy::sol_types::SolCall;
 use futures::future::join_all;
 
 use super::bindings::{Erc20, PreauthEscrow};
-use super::escrow::{EscrowCall, EscrowLog, decode_failure};
+use super::escrow::{EscrowLog, decode_failure};
+use super::raw::EscrowCall;
 use super::reverts::{is_revert, revert_data};
 use super::timed::by_time;
 use super::{Chain, ChainError};
-use crate::model::{CallFailure, ChainTime, OperationKind};
+use crate::model::{CallFailure, ChainTime, Consent, ConsentKind, OperationKind};
 
 /// A block's place in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,15 +202,16 @@ impl Chain {
         if answer.is_empty() {
             return Ok(DryRun::NoContract);
         }
-        let results = PreauthEscrow::batchCall::abi_decode_returns(&answer)
+        let failures = PreauthEscrow::batchCall::abi_decode_returns(&answer)
             .map_err(|error| ChainError::Nonsense(format!("dry run: {error}")))?;
-        if results.len() != calls.len() {
-            return Err(ChainError::Nonsense("a dry run answered for another number of calls".into()));
+        let mut answers = vec![Ok(()); calls.len()];
+        for failure in failures {
+            let index = usize::try_from(failure.index).ok();
+            let Some(answer) = index.and_then(|index| answers.get_mut(index)) else {
+                return Err(ChainError::Nonsense("a dry run told of a call that was not in it".into()));
+            };
+            *answer = Err(decode_failure(&failure.reason));
         }
-        let mut answers: Vec<_> = results
-            .into_iter()
-            .map(|result| if result.success { Ok(()) } else { Err(decode_failure(&result.reason)) })
-            .collect();
         let mut explanations = Vec::new();
         for (index, (call, answer)) in calls.iter().zip(&answers).enumerate() {
             if call.kind == OperationKind::Authorize && matches!(answer, Err(CallFailure::Other(_))) {
@@ -238,7 +240,14 @@ impl Chain {
     ) -> Option<(usize, CallFailure)> {
         let terms = &call.terms;
         let hold = U256::from(terms.hold.get());
-        if self.allowance(terms.token, terms.sender, escrow).await.ok()? < hold {
+        let spender = match Consent::decode(&call.consent).map(|consent| consent.kind()) {
+            None | Some(ConsentKind::Eip712 | ConsentKind::Erc2612) => Some(escrow),
+            Some(ConsentKind::Erc3009) => None,
+            Some(ConsentKind::Permit2) => self.permit2_of(escrow).await.ok()?,
+        };
+        if let Some(spender) = spender
+            && self.allowance(terms.token, terms.sender, spender).await.ok()? < hold
+        {
             return Some((index, CallFailure::InsufficientAllowance));
         }
         if self.token_balance(terms.token, terms.sender).await.ok()? < hold {
@@ -283,15 +292,15 @@ impl Chain {
         to: Address,
         call: C,
     ) -> Result<Option<C::Return>, ChainError> {
-        match self.call_bytes(to, call.abi_encode().into()).await? {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        match self.call(request).await? {
             Some(answer) => Ok(C::abi_decode_returns(&answer).ok()),
             None => Ok(None),
         }
     }
 
     /// Calls without sending; `None` when the callee reverts.
-    async fn call_bytes(&self, to: Address, input: Bytes) -> Result<Option<Bytes>, ChainError> {
-        let request = TransactionRequest::default().with_to(to).with_input(input);
+    pub(super) async fn call(&self, request: TransactionRequest) -> Result<Option<Bytes>, ChainError> {
         match self.provider.call(request).block(BlockId::latest()).await {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if is_revert(&error) => Ok(None),

@@ -8,7 +8,7 @@ use alloy::rpc::types::{BlockOverrides, TransactionRequest};
 use alloy::transports::TransportError;
 
 use super::Chain;
-use super::escrow::EscrowCall;
+use super::raw::EscrowCall;
 use super::reverts::is_revert;
 use crate::model::{CallFailure, ChainTime, OperationKind};
 

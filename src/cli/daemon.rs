@@ -4,7 +4,7 @@ use std::fs::File;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use alloy::primitives::Address;
@@ -12,15 +12,16 @@ use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
-use crate::http::{DevPowers, HttpState, router};
+use crate::http::{DevPowers, HttpState, MOST_STREAMS, PaySettings, router, webhook_body};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
+use crate::webhooks::{Courier, WebhookSettings, Webhooks};
 
 /// Held while a daemon runs on a data folder; the system lets go of it when the process ends, however it ends.
 const LOCK_FILE: &str = "preauthd.lock";
@@ -51,6 +52,13 @@ pub struct DaemonConfig {
     pub request_timeout: Duration,
     /// How often database and chain are compared; `None`: never.
     pub reconcile_every: Option<Duration>,
+    /// What payers see before `/pay/…`; `None`: `http://` and where the API listens.
+    pub public_url: Option<String>,
+    /// A node that a payer's wallet is told where it does not know the chain.
+    pub wallet_rpc_url: Option<String>,
+    /// How long before its expiry a hold is announced to expire; zero: never.
+    pub expiring_before: Duration,
+    pub webhooks: WebhookSettings,
     /// Only in `dev`: the admin key, so that receivers are allowed on chain at once, and the clock can be moved.
     pub dev_admin: Option<PrivateKeySigner>,
 }
@@ -132,8 +140,23 @@ impl Daemon {
         workers.spawn(caretaker.run(stop.clone()));
         workers.spawn(observer.run(stop.clone()));
         workers.spawn(watch_disk(store.health(), standing.clone(), stop.clone()));
-        let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
+        let sweeper = Sweeper::new(
+            store.clone(),
+            clock.clone(),
+            signals.clone(),
+            standing.clone(),
+            config.expiring_before.as_secs(),
+        );
         workers.spawn(sweeper.run(stop.clone()));
+        let courier = Courier::new(
+            store.clone(),
+            signals.clone(),
+            standing.clone(),
+            config.webhooks.clone(),
+            webhook_body,
+        )
+        .context("making a client for webhooks")?;
+        workers.spawn(courier.run(stop.clone()));
 
         if let Some(every) = config.reconcile_every {
             let depth = config.lane.reorg_depth;
@@ -143,27 +166,36 @@ impl Daemon {
 
         let settings = PreauthSettings {
             escrow: config.escrow,
+            permit2: chain.permit2_of(config.escrow).await.context("looking for Permit2")?,
             operators: config.operators.iter().map(PrivateKeySigner::address).collect(),
             request_timeout: config.request_timeout,
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let preauths =
             Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
-        let state = HttpState {
-            preauths,
-            store: store.clone(),
-            standing,
-            clock,
-            chain_id: config.chain_id,
-            escrow: config.escrow,
-            metrics,
-            dev,
-        };
+        workers.spawn(preauths.clone().keep_asking_tokens(stop.clone()));
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
+        let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let webhooks = Webhooks::new(store.clone(), signals.clone(), config.webhooks);
         let close_door = CancellationToken::new();
+        let state = HttpState {
+            preauths,
+            webhooks,
+            store: store.clone(),
+            standing,
+            signals: signals.clone(),
+            closing: close_door.clone(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
+            clock,
+            chain_id: config.chain_id,
+            escrow: config.escrow,
+            metrics,
+            pay: PaySettings::new(&public_url, config.wallet_rpc_url.as_deref()),
+            dev,
+        };
         let serving =
             axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());

@@ -26,6 +26,8 @@ const LONGEST_RECEIVER_DELAY: u64 = 365 * 24 * 60 * 60;
 /// Deploys from the signing key's account on the chain of the configured node, then writes chain_id, escrow and
 /// escrow_block into the configuration file; its comments stay. An escrow cannot be changed once it is deployed. One
 /// that was configured before is served by the same database until it is empty.
+///
+/// Payers can consent through Permit2 where it is at its usual address on that chain.
 #[derive(Args)]
 pub(super) struct Deploy {
     /// Who allows receivers and operators, best a multi-signature wallet [default: the signing key's account]
@@ -60,17 +62,18 @@ impl Deploy {
         } else {
             self.operator
         };
+        // The node decides where this goes; a chain id that was configured for another chain is checked here.
+        let chain = connect(&config).await?;
         let mut plan = EscrowPlan {
             admin: self.admin.unwrap_or(key.address()),
             guardian: self.guardian.unwrap_or_default(),
             operators,
             receiver_delay: self.receiver_delay,
+            permit2: chain.canonical_permit2().await?,
         };
         plan.operators.sort_unstable();
         plan.operators.dedup();
 
-        // The node decides where this goes; a chain id that was configured for another chain is checked here.
-        let chain = connect(&config).await?;
         complain(&format!("deploying to chain {} from {} …", chain.chain_id(), key.address()));
         let mined = chain.transact(&key, Step::deploy_escrow(&plan)).await?;
         let Some(escrow) = mined.contract else {
@@ -100,6 +103,7 @@ impl Deploy {
                 "guardian": plan.guardian,
                 "operators": plan.operators,
                 "receiverDelaySeconds": plan.receiver_delay,
+                "permit2": plan.permit2,
                 "config": file,
             }),
         )
@@ -112,6 +116,10 @@ fn summary(plan: &EscrowPlan, escrow: Address, block: u64, chain_id: u64, writte
     } else {
         plan.guardian.to_string()
     };
+    let permit2 = match plan.permit2 {
+        Some(permit2) => permit2.to_string(),
+        None => "none on this chain: payers cannot consent through it".to_owned(),
+    };
     let operators: Vec<String> = plan.operators.iter().map(Address::to_string).collect();
     format!(
         "the escrow {escrow} is on chain {chain_id} since block {block}
@@ -119,6 +127,7 @@ fn summary(plan: &EscrowPlan, escrow: Address, block: u64, chain_id: u64, writte
   guardian        {guardian}
   operators       {}
   receiver delay  {} s
+  Permit2         {permit2}
 {written}
 
 Next:

@@ -20,6 +20,7 @@ mod tenant;
 mod tenant_key;
 mod token;
 mod wallet;
+mod webhook;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ Set up a chain (with an admin or deployer key, which the daemon never holds):
 Administer the database (beside a running daemon, too):
   tenant    Merchant systems: their API keys, limits and rules
   token     The tokens that may be used
+  webhook   Where tenants are told of events
   hold      Holds recovered from the chain that no tenant has claimed yet
   reconcile Compare every preauthorization with the chain, and repair what differs
   backup    Copy the database, and check that a copy is sound
@@ -125,6 +127,8 @@ enum Command {
     #[command(subcommand)]
     Token(token::Token),
     #[command(subcommand)]
+    Webhook(webhook::Webhook),
+    #[command(subcommand)]
     Hold(hold::Hold),
     Reconcile(reconcile::Reconcile),
     Backup(backup::Backup),
@@ -142,6 +146,7 @@ pub async fn main() -> ExitCode {
         Command::Wallet(wallet) => wallet.run(&around).await,
         Command::Tenant(tenant) => tenant.run(&around).await,
         Command::Token(token) => token.run(&around).await,
+        Command::Webhook(webhook) => webhook.run(&around).await,
         Command::Hold(hold) => hold.run(&around).await,
         // Whether there is drift is its answer, so its exit code says more than done or failed.
         Command::Reconcile(reconcile) => return reconcile.run(&around).await,

@@ -87,6 +87,10 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
         lane: config.lane.clone(),
         request_timeout: config.request_timeout,
         reconcile_every: config.reconcile_every,
+        public_url: config.public_url.clone(),
+        wallet_rpc_url: config.wallet_rpc_url.clone(),
+        expiring_before: config.expiring_before,
+        webhooks: config.webhooks()?,
         dev_admin: None,
     })
 }

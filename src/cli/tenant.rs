@@ -59,6 +59,9 @@ pub(super) struct Settings {
     /// How long a hold lasts where its creation does not say: seconds, or 90m, 24h, 7d [60s to 30d; default 24h]
     #[arg(long, value_name = "TIME", value_parser = ttl)]
     default_ttl: Option<u64>,
+    /// Refuse creations without the payer's signature: an allowance alone is no consent then [on or off; default off]
+    #[arg(long, value_name = "ON|OFF", value_parser = switch)]
+    require_signed_consent: Option<bool>,
     /// What the tenant's systems may create: JSON, or a file that holds it
     ///
     /// For example {"maxAmount":{"0xTOKEN":"500"},"maxTtlSeconds":86400}. The rules: maxAmount, maxOpenPerSender (each by
@@ -69,12 +72,16 @@ pub(super) struct Settings {
 
 impl Settings {
     fn are_given(&self) -> bool {
-        self.tip_bps.is_some() || self.default_ttl.is_some() || self.rules.is_some()
+        self.tip_bps.is_some()
+            || self.default_ttl.is_some()
+            || self.require_signed_consent.is_some()
+            || self.rules.is_some()
     }
 
     fn lay_over(self, tenant: &mut model::Tenant) {
         tenant.allowed_tip_bps = self.tip_bps.unwrap_or(tenant.allowed_tip_bps);
         tenant.default_ttl_seconds = self.default_ttl.unwrap_or(tenant.default_ttl_seconds);
+        tenant.require_signed_consent = self.require_signed_consent.unwrap_or(tenant.require_signed_consent);
         if let Some(rules) = self.rules {
             tenant.rules = rules;
         }
@@ -89,6 +96,7 @@ struct Listed {
     disabled: bool,
     allowed_tip_bps: u16,
     default_ttl_seconds: u64,
+    require_signed_consent: bool,
     rules: Rules,
 }
 
@@ -100,6 +108,7 @@ impl From<model::Tenant> for Listed {
             disabled: tenant.disabled,
             allowed_tip_bps: tenant.allowed_tip_bps,
             default_ttl_seconds: tenant.default_ttl_seconds,
+            require_signed_consent: tenant.require_signed_consent,
             rules: tenant.rules,
         }
     }
@@ -154,6 +163,7 @@ pub(super) fn new_tenant(name: String) -> model::Tenant {
         disabled: false,
         allowed_tip_bps: 0,
         default_ttl_seconds: DEFAULT_TTL_SECONDS,
+        require_signed_consent: false,
         rules: Rules::default(),
     }
 }
@@ -163,13 +173,14 @@ async fn list(around: &Surroundings) -> anyhow::Result<()> {
     let all = tenants::all(&mut *store.read().await?).await?;
     store.close().await;
     let listed: Vec<Listed> = all.into_iter().map(Listed::from).collect();
-    around.output.list(["NAME", "ID", "STATE", "TIP", "DEFAULT TTL", "RULES"], &listed, |tenant| {
+    around.output.list(["NAME", "ID", "STATE", "TIP", "DEFAULT TTL", "CONSENT", "RULES"], &listed, |tenant| {
         [
             tenant.name.clone(),
             tenant.id.clone(),
             if tenant.disabled { "disabled" } else { "active" }.to_owned(),
             format!("{}.{:02} %", tenant.allowed_tip_bps / 100, tenant.allowed_tip_bps % 100),
             shown_ttl(tenant.default_ttl_seconds),
+            shown_consent(tenant.require_signed_consent).to_owned(),
             if tenant.rules == Rules::default() { "-".to_owned() } else { rule_names(&tenant.rules) },
         ]
     })
@@ -182,7 +193,9 @@ async fn set(
     disabled: Option<bool>,
 ) -> anyhow::Result<()> {
     if !settings.are_given() && disabled.is_none() {
-        bail!("nothing to set: give --tip-bps, --default-ttl, --rules or --disabled");
+        bail!(
+            "nothing to set: give --tip-bps, --default-ttl, --require-signed-consent, --rules or --disabled"
+        );
     }
     let store = around.existing_store().await?;
     let wanted = tenant(&mut *store.read().await?, name).await?.id;
@@ -203,9 +216,10 @@ async fn set(
     let state = if listed.disabled { "disabled" } else { "active" };
     around.output.done(
         &format!(
-            "tenant {name} is {state}: tips up to {} basis points, holds of {} by default, rules: {}",
+            "tenant {name} is {state}: tips up to {} basis points, holds of {} by default, consent: {}, rules: {}",
             listed.allowed_tip_bps,
             shown_ttl(listed.default_ttl_seconds),
+            shown_consent(listed.require_signed_consent),
             rule_names(&listed.rules)
         ),
         &listed,
@@ -264,6 +278,18 @@ fn ttl(text: &str) -> Result<u64, String> {
         .and_then(|number| number.checked_mul(unit))
         .filter(|seconds| (MIN_TTL_SECONDS..=MAX_TTL_SECONDS).contains(seconds))
         .ok_or_else(|| "expected 60s to 30d, such as 3600, 90m, 24h or 7d".to_owned())
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
+}
+
+fn shown_consent(must_be_signed: bool) -> &'static str {
+    if must_be_signed { "signed" } else { "any" }
 }
 
 /// The largest unit that shows it exactly.

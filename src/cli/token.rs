@@ -10,7 +10,7 @@ use super::operator::{account, address};
 use super::output::complain;
 use super::surroundings::{Surroundings, change, connect};
 use crate::chain::{TransferProbe, wall_now};
-use crate::model::{self, Account};
+use crate::model::{self, Account, ConsentKind};
 use crate::store::{StoreError, tokens};
 
 /// The most decimals an exact decimal amount can carry.
@@ -28,7 +28,8 @@ pub(super) enum Token {
     ///
     /// Checks on the configured chain that there is a contract, that it has at most 28 decimals and a symbol, and, in a
     /// simulation that moves nothing, that exactly what is sent arrives. A fee that can be switched on later, and
-    /// rebasing, cannot be seen this way: know your token.
+    /// rebasing, cannot be seen this way: know your token. What its holders can sign instead of an allowance is tried as
+    /// well (ERC-2612, ERC-3009), and tried again by the running daemon, at its start and every hour.
     Add(Add),
     /// Show the admitted tokens
     List,
@@ -68,6 +69,8 @@ struct Listed {
     symbol: String,
     decimals: u8,
     active: bool,
+    /// Kinds of consent the token itself takes; null: it was not asked yet.
+    signing: Option<Vec<&'static str>>,
 }
 
 impl From<model::Token> for Listed {
@@ -77,6 +80,7 @@ impl From<model::Token> for Listed {
             symbol: token.symbol,
             decimals: token.decimals,
             active: token.active,
+            signing: token.signing.map(|signing| signing.kinds().map(ConsentKind::as_str).collect()),
         }
     }
 }
@@ -119,7 +123,8 @@ async fn add(around: &Surroundings, wish: Add) -> anyhow::Result<()> {
              Name an account with a balance by --payer, or, if you know the token, admit it with --untried"
         ),
     }
-    let token = model::Token { contract: wish.token, symbol, decimals, active: true };
+    let signing = Some(chain.probe_signing(wish.token.address()).await?);
+    let token = model::Token { contract: wish.token, symbol, decimals, active: true, signing };
     let store = around.store().await?;
     let (known, saved) = (token.contract.address(), token.clone());
     let previous = change(&store, move |tx| {
@@ -142,8 +147,14 @@ async fn add(around: &Surroundings, wish: Add) -> anyhow::Result<()> {
             previous.decimals
         );
     }
-    let text = format!("{} ({decimals} decimals) at {written} is admitted and active", token.symbol);
-    around.output.done(&text, &Listed::from(token))
+    let listed = Listed::from(token);
+    let signing = listed.signing.iter().flatten().copied().collect::<Vec<_>>().join(", ");
+    let signing = if signing.is_empty() { "nothing of its own" } else { &signing };
+    let text = format!(
+        "{} ({decimals} decimals) at {written} is admitted and active; its holders can sign: {signing}",
+        listed.symbol
+    );
+    around.output.done(&text, &listed)
 }
 
 async fn list(around: &Surroundings) -> anyhow::Result<()> {
@@ -151,9 +162,14 @@ async fn list(around: &Surroundings) -> anyhow::Result<()> {
     let all = tokens::all(&mut *store.read().await?).await?;
     store.close().await;
     let listed: Vec<Listed> = all.into_iter().map(Listed::from).collect();
-    around.output.list(["SYMBOL", "ADDRESS", "DECIMALS", "STATE"], &listed, |token| {
+    around.output.list(["SYMBOL", "ADDRESS", "DECIMALS", "STATE", "SIGNING"], &listed, |token| {
         let state = if token.active { "active" } else { "inactive" };
-        [token.symbol.clone(), token.address.clone(), token.decimals.to_string(), state.to_owned()]
+        let signing = match &token.signing {
+            None => "?".to_owned(),
+            Some(kinds) if kinds.is_empty() => "-".to_owned(),
+            Some(kinds) => kinds.join(", "),
+        };
+        [token.symbol.clone(), token.address.clone(), token.decimals.to_string(), state.to_owned(), signing]
     })
 }
 

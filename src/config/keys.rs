@@ -74,7 +74,7 @@ impl PasswordSource {
     }
 }
 
-fn read_variable(name: &str) -> Result<SecretString, KeyError> {
+pub(super) fn read_variable(name: &str) -> Result<SecretString, KeyError> {
     std::env::var(name).map(SecretString::from).map_err(|_| KeyError::NoVariable(name.to_owned()))
 }
 

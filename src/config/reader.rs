@@ -11,10 +11,11 @@ use secrecy::SecretString;
 
 use super::keys::{KeySource, PasswordSource};
 use super::source::{Entry, Place, Source, shown_key};
-use super::{Config, DEFAULT_RECONCILE_EVERY, LogFormat, Problem};
+use super::{Config, DEFAULT_EXPIRING_BEFORE, DEFAULT_RECONCILE_EVERY, LogFormat, Problem};
 use crate::chain::RpcEndpoints;
 use crate::lane::LaneSettings;
 use crate::model::{Account, TokenAmount};
+use crate::webhooks::WebhookSettings;
 
 /// EIP-7825: the most gas one transaction may have.
 const TRANSACTION_GAS_CAP: u64 = 16_777_216;
@@ -22,9 +23,11 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 27] = [
     "data_dir",
     "listen",
+    "public_url",
+    "wallet_rpc_url",
     "rpc_url",
     "rpc_agreement",
     "chain_id",
@@ -42,6 +45,11 @@ const KEYS: [&str; 20] = [
     "max_batch_items",
     "request_timeout_s",
     "reconcile_every_s",
+    "expiring_before_s",
+    "webhooks_allow_private",
+    "webhooks_retry_schedule_s",
+    "webhooks_time_limit_s",
+    "webhooks_key_env",
     "log_format",
 ];
 const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
@@ -73,6 +81,14 @@ impl Reader {
                     text.parse().ok()
                 })
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            public_url: self.text(
+                "public_url",
+                "an http:// or https:// URL without query and fragment, such as \"https://pay.example\"",
+                |text| is_base(text).then(|| text.to_owned()),
+            ),
+            wallet_rpc_url: self.text("wallet_rpc_url", "the http:// or https:// URL of a node", |text| {
+                is_http(text).then(|| text.to_owned())
+            }),
             request_timeout: self
                 .whole("request_timeout_s", 1..=600)
                 .map_or(Duration::from_secs(30), Duration::from_secs),
@@ -81,6 +97,9 @@ impl Reader {
                 .map_or(Some(DEFAULT_RECONCILE_EVERY), |seconds| {
                     (seconds > 0).then(|| Duration::from_secs(seconds))
                 }),
+            expiring_before: self
+                .whole("expiring_before_s", 0..=30 * 24 * 3_600)
+                .map_or(DEFAULT_EXPIRING_BEFORE, Duration::from_secs),
             log_format: self
                 .text("log_format", "\"pretty\" or \"json\"", |text| match text {
                     "pretty" => Some(LogFormat::Pretty),
@@ -93,6 +112,8 @@ impl Reader {
             escrow: self.address("escrow"),
             escrow_block: self.whole("escrow_block", 0..=u64::MAX),
             operators: self.operators(),
+            webhooks: self.webhooks(),
+            webhooks_key: self.variable_name("webhooks_key_env"),
             lane,
         }
     }
@@ -144,6 +165,36 @@ impl Reader {
             self.problems.push(Problem { key: "min_tip_gwei".to_owned(), place: None, message });
         }
         lane
+    }
+
+    fn webhooks(&mut self) -> WebhookSettings {
+        let default = WebhookSettings::default();
+        let expected = "a list of 1 to 20 pauses in whole seconds, the first one before the first attempt";
+        let schedule = self.source.take("webhooks_retry_schedule_s").and_then(|entry| {
+            self.check("webhooks_retry_schedule_s", entry, expected, false, |entry| {
+                let digits = entry.numbers()?;
+                let pauses: Option<Vec<Duration>> =
+                    digits.iter().map(|text| text.parse().ok().map(Duration::from_secs)).collect();
+                pauses.filter(|pauses| (1..=20).contains(&pauses.len()))
+            })
+        });
+        WebhookSettings {
+            allow_private: self.boolean("webhooks_allow_private").unwrap_or(default.allow_private),
+            retry_schedule: schedule.map_or(default.retry_schedule, Into::into),
+            time_limit: self
+                .whole("webhooks_time_limit_s", 1..=60)
+                .map_or(default.time_limit, Duration::from_secs),
+            vault: default.vault,
+        }
+    }
+
+    /// The name of a variable that holds a secret.
+    fn variable_name(&mut self, key: &str) -> Option<String> {
+        let entry = self.source.take(key)?;
+        let expected = "the name of an environment variable, not a secret itself";
+        self.check(key, entry, expected, true, |entry| {
+            entry.text().filter(|name| is_variable_name(name)).map(str::to_owned)
+        })
     }
 
     fn operators(&mut self) -> Vec<(String, KeySource)> {
@@ -210,6 +261,11 @@ impl Reader {
         })
     }
 
+    fn boolean(&mut self, key: &str) -> Option<bool> {
+        let entry = self.source.take(key)?;
+        self.check(key, entry, "true or false", false, Entry::boolean)
+    }
+
     fn gwei(&mut self, key: &str) -> Option<u128> {
         let entry = self.source.take(key)?;
         let expected = "a number of gwei with at most 9 decimals, such as 1.5";
@@ -269,6 +325,12 @@ impl Reader {
 
 fn is_http(text: &str) -> bool {
     text.parse().is_ok_and(|url: reqwest::Url| matches!(url.scheme(), "http" | "https"))
+}
+
+/// Whether paths can be put behind a text.
+fn is_base(text: &str) -> bool {
+    is_http(text)
+        && text.parse().is_ok_and(|url: reqwest::Url| url.query().is_none() && url.fragment().is_none())
 }
 
 /// Whether a text can name a variable, and is not a key that was written where its variable's name belongs.

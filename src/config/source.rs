@@ -35,8 +35,10 @@ impl fmt::Display for Place {
 enum Kind {
     Text,
     Number,
+    Boolean,
     Any,
     List(Vec<String>),
+    Numbers(Vec<String>),
     /// A type that no key takes.
     Wrong(&'static str),
 }
@@ -61,8 +63,23 @@ impl Entry {
             Kind::Text => Some(vec![self.text.as_str()]),
             Kind::Any => Some(self.text.split(',').map(str::trim).collect()),
             Kind::List(texts) => Some(texts.iter().map(String::as_str).collect()),
-            Kind::Number | Kind::Wrong(_) => None,
+            Kind::Number | Kind::Boolean | Kind::Numbers(_) | Kind::Wrong(_) => None,
         }
+    }
+
+    /// The digits of a list of numbers, which may be a single one; a variable of the environment separates them by commas.
+    pub fn numbers(&self) -> Option<Vec<&str>> {
+        match &self.kind {
+            Kind::Number => Some(vec![self.text.as_str()]),
+            Kind::Any => Some(self.text.split(',').map(str::trim).collect()),
+            Kind::Numbers(digits) => Some(digits.iter().map(String::as_str).collect()),
+            Kind::Text | Kind::Boolean | Kind::List(_) | Kind::Wrong(_) => None,
+        }
+    }
+
+    /// The value, if it was written as true or false.
+    pub fn boolean(&self) -> Option<bool> {
+        matches!(self.kind, Kind::Boolean | Kind::Any).then(|| self.text.parse().ok())?
     }
 
     /// The digits of the value, if it was written as a number.
@@ -74,7 +91,8 @@ impl Entry {
     pub fn shown(&self) -> String {
         match self.kind {
             Kind::Wrong(name) => name.to_owned(),
-            Kind::List(_) => "a list".to_owned(),
+            Kind::List(_) | Kind::Numbers(_) => "a list".to_owned(),
+            Kind::Boolean => "a boolean".to_owned(),
             Kind::Number => self.text.clone(),
             Kind::Text | Kind::Any => format!("{:?}", self.text),
         }
@@ -140,8 +158,12 @@ impl Source {
             Value::String(value) => (value.value().clone(), Kind::Text),
             Value::Integer(value) => (value.display_repr().replace('_', ""), Kind::Number),
             Value::Float(value) => (value.display_repr().replace('_', ""), Kind::Number),
-            Value::Boolean(value) => (value.value().to_string(), Kind::Wrong("a boolean")),
+            Value::Boolean(value) => (value.value().to_string(), Kind::Boolean),
             Value::Datetime(_) => (String::new(), Kind::Wrong("a date")),
+            Value::Array(values) if !values.is_empty() && values.iter().all(Value::is_integer) => {
+                let digits = |value: &Value| value.as_integer().map(|number| number.to_string());
+                (String::new(), Kind::Numbers(values.iter().filter_map(digits).collect()))
+            }
             Value::Array(values) => {
                 match values.iter().map(|value| value.as_str().map(str::to_owned)).collect() {
                     Some(texts) => (String::new(), Kind::List(texts)),

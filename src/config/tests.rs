@@ -6,6 +6,7 @@ use super::{Config, KeySource, LogFormat};
 const GOOD: &str = r#"
 data_dir = "data"
 rpc_url = "https://node.example/secret-token"
+public_url = "https://pay.example/shop/"
 chain_id = 1
 escrow = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 escrow_block = 20_000_000
@@ -37,7 +38,8 @@ fn a_good_file_is_taken_as_written() {
     let config = read(GOOD, &[]).unwrap();
     assert_eq!(config.data_dir, Path::new("/etc/data"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.chain_id, Some(1));
+    assert_eq!(config.public_url.as_deref(), Some("https://pay.example/shop/"));
+    assert_eq!((config.wallet_rpc_url, config.chain_id), (None, Some(1)));
     assert_eq!(config.escrow_block, Some(20_000_000));
     assert_eq!(config.lane.confirmations, 3);
     assert_eq!(config.lane.poll_interval, Duration::from_millis(250));
@@ -82,13 +84,16 @@ fn the_environment_is_laid_over_the_file() {
 
 #[test]
 fn each_refusal_names_key_place_and_expectation() {
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 20] = [
         (
             "listen = \"localhost\"",
             &["listen (/etc/preauthd.toml, line 1)", "127.0.0.1:8080", "\"localhost\""],
         ),
         ("\n\nlisten = 8080", &["listen (/etc/preauthd.toml, line 3)", "found 8080"]),
         ("rpc_url = \"ws://secret.example\"", &["rpc_url", "line 1", "http://"]),
+        ("public_url = \"pay.example\"", &["public_url", "https://pay.example", "\"pay.example\""]),
+        ("public_url = \"https://pay.example/?a\"", &["public_url", "without query"]),
+        ("wallet_rpc_url = \"ws://rpc.example\"", &["wallet_rpc_url", "http://"]),
         ("chain_id = 0", &["chain_id", "at least 1", "found 0"]),
         ("chain_id = -1", &["chain_id", "found -1"]),
         ("chain_id = 1.5", &["chain_id", "whole number"]),
@@ -224,4 +229,42 @@ fn several_nodes_are_a_list_or_separated_by_commas() {
         let error = refusal(text, &[]);
         assert!(error.contains(said) && !error.contains("secret"), "{text}: {error}");
     }
+}
+
+#[test]
+fn webhooks_are_configured() {
+    let config = read(
+        "webhooks_allow_private = true\nwebhooks_retry_schedule_s = [0, 60]\nexpiring_before_s = 0",
+        &[("PREAUTHD_WEBHOOKS_TIME_LIMIT_S", "3")],
+    );
+    let config = config.unwrap();
+    let webhooks = config.webhooks().unwrap();
+    assert!(webhooks.allow_private);
+    assert_eq!(webhooks.retry_schedule.as_ref(), [Duration::ZERO, Duration::from_secs(60)]);
+    assert_eq!((webhooks.time_limit, config.expiring_before), (Duration::from_secs(3), Duration::ZERO));
+    let by_environment =
+        [("PREAUTHD_WEBHOOKS_ALLOW_PRIVATE", "true"), ("PREAUTHD_WEBHOOKS_RETRY_SCHEDULE_S", "0, 7")];
+    let webhooks = read("", &by_environment).unwrap().webhooks().unwrap();
+    assert!(webhooks.allow_private);
+    assert_eq!(webhooks.retry_schedule.as_ref(), [Duration::ZERO, Duration::from_secs(7)]);
+
+    for text in [
+        "webhooks_allow_private = 1",
+        "webhooks_retry_schedule_s = []",
+        "webhooks_retry_schedule_s = [-1]",
+        "webhooks_retry_schedule_s = [\"1\"]",
+        "webhooks_time_limit_s = 0",
+    ] {
+        let refused = refusal(text, &[]);
+        assert!(refused.contains(text.split(' ').next().unwrap()), "{refused}");
+    }
+}
+
+#[test]
+fn the_key_of_the_vault_is_no_value_of_the_configuration() {
+    let secret = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let refused = refusal(&format!("webhooks_key_env = {secret:?}"), &[]);
+    assert!(refused.contains("webhooks_key_env") && !refused.contains(secret), "{refused}");
+    let unset = read("webhooks_key_env = \"PREAUTHD_NO_SUCH_KEY\"", &[]).unwrap().webhooks().unwrap_err();
+    assert!(unset.to_string().contains("PREAUTHD_NO_SUCH_KEY is not set"), "{unset}");
 }

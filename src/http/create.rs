@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::HttpState;
 use super::caller::Opener;
+use super::consent::ConsentBody;
 use super::error::ApiError;
 use super::invoice_path::path_of;
 use super::json::{JsonBody, Object};
@@ -17,9 +18,6 @@ use super::shape::{self, Shape};
 use super::view::CreatedPreauthorization;
 use crate::model::{Account, InvoiceId};
 use crate::preauth::NewAuthorization;
-
-/// The only kind of consent so far.
-const EIP712: &str = "eip712";
 
 /// A creation.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,23 +54,10 @@ pub struct CreateRequest {
     /// Settles the full amount at this time, which must be before the expiry. RFC 3339 with a zone.
     #[schema(format = "date-time")]
     pub settle_at: Option<String>,
-    /// The payer's signature over the terms of `POST /preauth-terms`. Without it, the payer's ERC-20 allowance is the
+    /// What the payer signed of the terms of `POST /preauth-terms`. Without it, the payer's ERC-20 allowance is the
     /// consent. With it, `expiresAt` must repeat the terms' expiry.
-    #[schema(value_type = Option<Consent>)]
-    pub consent: Option<Object<Consent>>,
-}
-
-/// A payer's consent.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Consent {
-    /// `eip712`.
-    #[serde(rename = "type")]
-    #[schema(examples("eip712"), pattern = "^eip712$")]
-    pub kind: String,
-    /// What `eth_signTypedData_v4` returned: ECDSA, or what a contract wallet accepts by ERC-1271.
-    #[schema(pattern = "^0x([0-9a-fA-F]{2})+$")]
-    pub signature: String,
+    #[schema(value_type = Option<ConsentBody>)]
+    pub consent: Option<Object<ConsentBody>>,
 }
 
 impl CreateRequest {
@@ -87,33 +72,23 @@ impl CreateRequest {
         let receiver = shape.read("receiver", Account::parse(&self.receiver));
         let token = shape.read("contractAddress", Account::parse(&self.contract_address));
         let amount = shape.read("amount", shape::amount(&self.amount));
-        let consent = self.consent.as_ref().map(|Object(consent)| consent);
-        let kind = consent.map(|consent| match consent.kind.as_str() {
-            EIP712 => Ok(()),
-            _ => Err("must be \"eip712\", the only kind there is"),
-        });
-        let kind = shape.read_optional("consent.type", kind);
-        let signature = consent.map(|consent| shape::signature(&consent.signature));
-        let signature = shape.read_optional("consent.signature", signature);
-        match (invoice, sender, receiver, token, amount, kind, signature) {
-            (
-                Some(invoice),
-                Some(sender),
-                Some(receiver),
-                Some(token),
-                Some(amount),
-                Some(_),
-                Some(signature),
-            ) => Ok(NewAuthorization {
-                invoice,
-                sender,
-                receiver,
-                token,
-                amount,
-                expires_at: shape::requested_time(self.expires_at.as_deref()),
-                settle_at: shape::requested_time(self.settle_at.as_deref()),
-                signature,
-            }),
+        let consent = match &self.consent {
+            Some(Object(consent)) => consent.read(&mut shape).map(Some),
+            None => Some(None),
+        };
+        match (invoice, sender, receiver, token, amount, consent) {
+            (Some(invoice), Some(sender), Some(receiver), Some(token), Some(amount), Some(consent)) => {
+                Ok(NewAuthorization {
+                    invoice,
+                    sender,
+                    receiver,
+                    token,
+                    amount,
+                    expires_at: shape::requested_time(self.expires_at.as_deref()),
+                    settle_at: shape::requested_time(self.settle_at.as_deref()),
+                    consent,
+                })
+            }
             _ => Err(shape.refused()),
         }
     }
@@ -129,7 +104,8 @@ impl CreateRequest {
 /// reported as a failure.
 ///
 /// Checks run in this order: the form of every field, the amount, sender against receiver, the token, the expiry, your
-/// rules (all 400); the wallets (404); the invoice id (409); contract, allowance and balance on chain (500).
+/// rules, the kind of consent (all 400); the wallets (404); the invoice id (409); contract, allowance and balance on
+/// chain (500). A consent that is not the sender's is found on chain and answered with 400.
 ///
 /// Every refusal leaves the invoice id free, so the corrected request can be sent again, with one exception: code
 /// `lock_failed` means that it was accepted and the lock then failed on chain. It is `REJECTED`, and its invoice id is
@@ -170,7 +146,7 @@ mod tests {
 
     use super::*;
     use crate::http::testing::House;
-    use crate::model::Scope;
+    use crate::model::{Consent, Scope};
     use crate::preauth::RequestedTime;
 
     fn good() -> Value {
@@ -202,7 +178,7 @@ mod tests {
         assert_eq!(creation.amount.to_string(), "150.75");
         assert!(matches!(creation.expires_at, RequestedTime::At(_)));
         assert_eq!(creation.settle_at, RequestedTime::Absent);
-        assert_eq!(creation.signature.unwrap().as_ref(), [1, 2]);
+        assert_eq!(creation.consent, Some(Consent::Eip712 { signature: vec![1, 2].into() }));
     }
 
     #[test]
@@ -226,6 +202,8 @@ mod tests {
             ("consent", json!({"type": "permit", "signature": "0x00"})),
             ("consent", json!({"type": "eip712", "signature": "00"})),
             ("consent", json!({"type": "eip712"})),
+            ("consent", json!({"type": "erc2612", "signature": "0x00"})),
+            ("consent", json!({"type": "permit2", "signature": "0x00", "nonce": "0x01"})),
             ("consent", json!({"type": "eip712", "signature": "0x00", "kind": 1})),
             ("tip", json!("1")),
         ];

@@ -16,6 +16,8 @@ const CHECK_BYTES: usize = 6;
 pub enum List {
     Preauths,
     Wallets,
+    Events,
+    Deliveries,
 }
 
 /// The cursor that goes on after `last`.
@@ -42,6 +44,8 @@ fn check(list: List, tenant: TenantId, last: &str) -> [u8; CHECK_BYTES] {
     let list = match list {
         List::Preauths => "preauths",
         List::Wallets => "wallets",
+        List::Events => "events",
+        List::Deliveries => "deliveries",
     };
     let digest = Sha256::new()
         .chain_update(list)

@@ -82,9 +82,16 @@ fn request_id(request: &Request) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
+/// Marks an answer that is an error and a page: people read it, and no envelope is put around it.
+#[derive(Debug, Clone, Copy)]
+pub struct ForPeople;
+
 /// Writes the body of an error, whoever answered it.
 fn in_envelope(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
+    if response.extensions().get::<ForPeople>().is_some() {
+        return response;
+    }
     let error = match response.extensions_mut().remove::<ApiError>() {
         Some(error) => error,
         None if status.is_client_error() || status.is_server_error() => ApiError::of_status(status),

@@ -128,6 +128,13 @@ impl ApiError {
         error
     }
 
+    /// 429: this is asked too often.
+    #[must_use]
+    pub fn too_often(seconds: u64) -> Self {
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests");
+        Self { header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))), ..error }
+    }
+
     /// 503: the daemon may be ready soon.
     #[must_use]
     pub fn not_ready(detail: &str) -> Self {

@@ -15,12 +15,26 @@ impl<S: Send + Sync> FromRequestParts<S> for InvoicePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let segment = Path::<String>::from_request_parts(parts, state).await.ok();
-        segment
-            .and_then(|Path(text)| InvoiceId::parse(&text).ok())
-            .map(Self)
-            .ok_or_else(|| refused(Verb::Settle, &Refusal::NotFound))
+        let invoice = named_invoice(parts, state).await;
+        invoice.map(Self).ok_or_else(|| refused(Verb::Settle, &Refusal::NotFound))
     }
+}
+
+/// The same where the invoice is that of a pay link.
+pub struct LinkInvoicePath(pub InvoiceId);
+
+impl<S: Send + Sync> FromRequestParts<S> for LinkInvoicePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let invoice = named_invoice(parts, state).await;
+        invoice.map(Self).ok_or_else(|| refused(Verb::Create, &Refusal::PayLinkNotFound))
+    }
+}
+
+async fn named_invoice<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<InvoiceId> {
+    let Path(text) = Path::<String>::from_request_parts(parts, state).await.ok()?;
+    InvoiceId::parse(&text).ok()
 }
 
 /// The path of an invoice, percent-encoded.

@@ -7,20 +7,26 @@
 pub mod api_key;
 mod caller;
 mod cancel;
+mod consent;
 mod create;
 mod cursor;
 mod dev;
 mod docs;
 mod edge;
 mod error;
+mod event_stream;
+mod event_view;
+mod events;
 mod get;
 mod health;
 mod invoice_path;
 mod json;
 mod list;
 mod metrics;
+mod offers;
 mod openapi;
 mod patience;
+mod pay;
 mod problems;
 mod refusals;
 mod settle;
@@ -29,8 +35,10 @@ mod terms;
 #[cfg(test)]
 mod testing;
 mod tokens;
+mod typed_data;
 mod view;
 mod wallets;
+mod webhooks;
 mod withdraw;
 
 use std::sync::Arc;
@@ -38,31 +46,44 @@ use std::sync::Arc;
 use alloy::primitives::Address;
 use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::chain::ChainClock;
-use crate::lane::Standing;
+use crate::lane::{Signals, Standing};
 use crate::preauth::Preauths;
 use crate::store::Store;
+use crate::webhooks::Webhooks;
 
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};
+pub use event_stream::MOST_STREAMS;
+pub use event_view::webhook_body;
+pub use pay::PaySettings;
 
 /// What the endpoints need. Clones share everything.
 #[derive(Clone)]
 pub struct HttpState {
     pub preauths: Preauths,
+    pub webhooks: Webhooks,
     /// For API keys only; everything else goes through `preauths`.
     pub store: Store,
     pub standing: Standing,
+    pub signals: Signals,
+    /// The door is closed: answers that would go on for ever end.
+    pub closing: CancellationToken,
+    /// A place for each stream of events.
+    pub streams: Arc<Semaphore>,
     pub clock: ChainClock,
     pub chain_id: u64,
     /// The escrow that new preauthorizations use.
     pub escrow: Address,
     /// `None`: `/metrics` is off.
     pub metrics: Option<PrometheusHandle>,
+    pub pay: PaySettings,
     /// Only in `dev`.
     pub dev: Option<DevPowers>,
 }
@@ -75,9 +96,19 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(settle::settle, withdraw::withdraw))
         .routes(routes!(cancel::cancel))
         .routes(routes!(terms::offer_terms))
+        .routes(routes!(pay::make::make))
+        .routes(routes!(pay::show::show, pay::withdraw::withdraw))
         .routes(routes!(wallets::register::register, wallets::list::list))
         .routes(routes!(wallets::remove::remove))
         .routes(routes!(tokens::list))
+        .routes(routes!(events::feed))
+        .routes(routes!(events::timeline))
+        .routes(routes!(event_stream::stream))
+        .routes(routes!(webhooks::manage::add, webhooks::manage::list))
+        .routes(routes!(webhooks::manage::get, webhooks::manage::remove, webhooks::change::change))
+        .routes(routes!(webhooks::rotate::rotate))
+        .routes(routes!(webhooks::deliveries::list))
+        .routes(routes!(webhooks::resend::resend))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
@@ -92,6 +123,7 @@ pub fn router(state: HttpState) -> Router {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         "{}".to_owned()
     });
+    let router = router.merge(pay::payer_routes());
     let router = router.layer(Extension(openapi::Document(Arc::from(document)))).with_state(state);
     edge::surround(router)
 }

@@ -18,7 +18,7 @@ part of them to the receiver and returns the rest in the same transaction, and w
 payer when it expires.
 
 **Access.** Every route but health, metrics and this document takes an API key, as `x-api-key` or as `Authorization: \
-Bearer`. GET needs the scope `read`, POST and DELETE the scope `write`. You see only what is yours.
+Bearer`. GET needs the scope `read`, everything else the scope `write`. You see only what is yours.
 
 **Errors.** Every error of any kind is `{\"errors\":[{\"type\":…,\"message\":…,\"code\":…,\"requestId\":…}]}`. \
 `message` is stable and for people, `code` is stable and for machines. There are several errors only where several \
@@ -41,6 +41,9 @@ nothing about the outcome: look with GET before you repeat.";
     components(schemas(ErrorEnvelope, ErrorItem)),
     tags(
         (name = "Preauthorizations", description = "Lock, settle, release"),
+        (name = "Pay links", description = "A page on which a payer locks by himself"),
+        (name = "Events", description = "What happened"),
+        (name = "Webhooks", description = "Being told of it"),
         (name = "Wallets", description = "Who may pay and be paid"),
         (name = "Tokens", description = "What may be locked"),
         (name = "Operation", description = "For those who run the daemon"),
@@ -108,10 +111,24 @@ mod tests {
             "delete /onchain-preauth/{invoiceId}/settle",
             "post /onchain-preauth/{invoiceId}/cancel",
             "post /preauth-terms",
+            "post /pay-links",
+            "get /pay-links/{invoiceId}",
+            "delete /pay-links/{invoiceId}",
             "post /wallets",
             "get /wallets",
             "delete /wallets/{address}",
             "get /tokens",
+            "get /events",
+            "get /events/stream",
+            "get /onchain-preauth/{invoiceId}/events",
+            "post /webhooks",
+            "get /webhooks",
+            "get /webhooks/{id}",
+            "patch /webhooks/{id}",
+            "delete /webhooks/{id}",
+            "post /webhooks/{id}/rotate",
+            "get /webhooks/{id}/deliveries",
+            "post /webhooks/{id}/resend",
             "get /health/live",
             "get /health/ready",
             "get /metrics",

@@ -8,18 +8,22 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, PathItem, Ref, ResponseBuilder};
 
 use super::error::ApiError;
+use super::event_stream::too_many;
+use super::list::NO_CURSOR;
 use super::refusals::{Verb, refused};
 use super::shape::Shape;
 use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
-use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
-use crate::preauth::{Refusal, RegistrationRefusal};
+use super::webhooks;
+use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal};
+use crate::webhooks::EndpointRefusal;
 
 /// Adds to each operation the errors it can end with.
 pub(super) fn add_errors(api: &mut utoipa::openapi::OpenApi) {
     for item in api.paths.paths.values_mut() {
-        let PathItem { get, post, delete, .. } = item;
-        for operation in [get, post, delete].into_iter().flatten() {
+        let PathItem { get, post, delete, patch, .. } = item;
+        for operation in [get, post, delete, patch].into_iter().flatten() {
             let mut by_status = BTreeMap::<u16, Vec<ApiError>>::new();
             for error in errors(operation) {
                 by_status.entry(error.status().as_u16()).or_default().push(error);
@@ -67,32 +71,65 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
         errors.extend(
             [StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE].map(ApiError::of_status),
         );
-        let field = if matches!(id, "registerWallet") { "address" } else { "amount" };
+        let (field, why) = match id {
+            "registerWallet" => ("address", "is missing"),
+            "addWebhook" => ("url", "is missing"),
+            "changeWebhook" => ("events", "must be a list of types of events, such as preauth.settled"),
+            "resendEvents" => ("eventId", "must be a UUID"),
+            _ => ("amount", "is missing"),
+        };
         let mut shape = Shape::of_body();
-        shape.read::<(), _>(field, Err("is missing"));
+        shape.read::<(), _>(field, Err(why));
         errors.push(shape.refused());
     }
-    if matches!(id, "listPreauthorizations" | "listWallets" | "removeWallet") {
+    if matches!(
+        id,
+        "listPreauthorizations"
+            | "listWallets"
+            | "removeWallet"
+            | "listEvents"
+            | "listPreauthorizationEvents"
+            | "streamEvents"
+            | "listDeliveries"
+    ) {
         let mut shape = Shape::of_query();
-        let (name, why) = if id == "removeWallet" {
-            ("address", "must be 0x followed by 40 hexadecimal digits")
-        } else {
-            ("limit", "must be a number from 1 to 100")
+        let (name, why) = match id {
+            "removeWallet" => ("address", "must be 0x followed by 40 hexadecimal digits"),
+            "streamEvents" => ("cursor", NO_CURSOR),
+            _ => ("limit", "must be a number from 1 to 100"),
         };
         shape.read::<(), _>(name, Err(why));
         errors.push(shape.refused());
     }
     let (verb, refusals) = refusals(id);
     errors.extend(refusals.iter().map(|refusal| refused(verb, refusal)));
+    errors.extend(webhook_refusals(id).into_iter().map(webhooks::refused));
     match id {
         "registerWallet" => errors
             .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
         "removeWallet" => errors.push(not_registered()),
+        "streamEvents" => errors.push(too_many()),
         "healthReady" => errors.push(ApiError::not_ready("observer: the node did not answer")),
         "metrics" => errors.push(ApiError::of_status(StatusCode::NOT_FOUND)),
         _ => {}
     }
     errors
+}
+
+/// The refusals of an operation on webhooks.
+fn webhook_refusals(operation_id: &str) -> Vec<EndpointRefusal> {
+    let url = EndpointRefusal::Url("must begin with https://");
+    match operation_id {
+        "addWebhook" => vec![url, EndpointRefusal::TooMany(16)],
+        "changeWebhook" => vec![url, EndpointRefusal::Unknown],
+        "getWebhook" | "removeWebhook" | "rotateWebhookKey" | "listDeliveries" => {
+            vec![EndpointRefusal::Unknown]
+        }
+        "resendEvents" => {
+            vec![EndpointRefusal::Unknown, EndpointRefusal::UnknownEvent, EndpointRefusal::Disabled]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The refusals of an operation, in the order of its checks, with likely reasons.
@@ -104,7 +141,14 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
             (Verb::Create, refusals)
         }
         "offerTerms" => (Verb::Create, refusals_before_a_row()),
-        "getPreauthorization" => (Verb::Settle, vec![Refusal::NotFound]),
+        "makePayLink" => {
+            let mut refusals = refusals_of_anybody();
+            refusals.extend([Refusal::InvalidLinkExpiry("it is past"), Refusal::PayLinkExists]);
+            (Verb::Create, refusals)
+        }
+        "getPayLink" => (Verb::Create, vec![Refusal::PayLinkNotFound]),
+        "withdrawPayLink" => (Verb::Create, vec![Refusal::PayLinkNotFound, Refusal::PayLinkUsed]),
+        "getPreauthorization" | "listPreauthorizationEvents" => (Verb::Settle, vec![Refusal::NotFound]),
         "settlePreauthorization" => (
             Verb::Settle,
             vec![
@@ -143,6 +187,13 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
 }
 
 fn refusals_before_a_row() -> Vec<Refusal> {
+    let mut refusals = refusals_of_anybody();
+    refusals.extend(refusals_of_a_payer());
+    refusals
+}
+
+/// Whoever pays.
+fn refusals_of_anybody() -> Vec<Refusal> {
     vec![
         Refusal::AmountNotPositive,
         Refusal::SameWallet,
@@ -152,12 +203,23 @@ fn refusals_before_a_row() -> Vec<Refusal> {
         Refusal::AmountTooLarge,
         Refusal::InvalidSettleAt("it is not before the expiry"),
         Refusal::Rule(RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" }),
+        Refusal::WalletNotRegistered(WalletRole::Receiver),
+        Refusal::InvoiceExists,
+    ]
+}
+
+fn refusals_of_a_payer() -> Vec<Refusal> {
+    vec![
         Refusal::ConsentWithoutExpiry,
-        Refusal::InvalidConsent,
-        Refusal::ConsentRequired,
+        Refusal::ConsentRequired(Demand::Tenant),
+        Refusal::ConsentNotSupported(ConsentKind::Erc3009),
+        Refusal::ConsentNotByContract(ConsentKind::Erc3009),
         Refusal::WalletNotRegistered(WalletRole::Sender),
         Refusal::ReceiverNotActive,
-        Refusal::InvoiceExists,
+        Refusal::ConsentRequired(Demand::Sender),
+        Refusal::InvalidConsent(ConsentFlaw::NotSigned),
+        Refusal::InvalidConsent(ConsentFlaw::Permit),
+        Refusal::InvalidConsent(ConsentFlaw::Used),
         Refusal::ContractNotAvailable("the escrow is paused".into()),
         Refusal::InsufficientAllowance,
         Refusal::InsufficientBalance,

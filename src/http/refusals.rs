@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 
 use super::error::ApiError;
-use crate::model::CallFailure;
-use crate::preauth::Refusal;
+use crate::model::{CallFailure, ConsentKind};
+use crate::preauth::{ConsentFlaw, Demand, Refusal};
 
 /// What the client asked for: the same refusal can have another status or message on another route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +65,18 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
         Refusal::InvoiceExists => {
             error(CONFLICT, "invoice_exists", "Invoice already exists").field("invoiceId")
         }
-        Refusal::InvalidConsent => {
-            let message = "consent is not the sender's signature over these terms";
-            error(BAD_REQUEST, "invalid_consent", message).field("consent")
+        Refusal::ConsentNotSupported(kind) => consent_not_supported(*kind, "is not supported for this token"),
+        Refusal::ConsentNotByContract(kind) => {
+            consent_not_supported(*kind, "is supported for this token with ECDSA signatures of 65 bytes only")
         }
-        Refusal::ConsentRequired => {
-            let message = "consent is missing, and this sender demands signed consent";
+        Refusal::InvalidConsent(flaw) => invalid_consent(*flaw),
+        Refusal::ConsentRequired(demand) => {
+            let whose = match demand {
+                Demand::Sender => "this sender demands signed consent",
+                Demand::Tenant => "signed consent is required here",
+                Demand::PayLink => "a pay link takes a signature only",
+            };
+            let message = format!("consent is missing, and {whose}");
             error(BAD_REQUEST, "consent_required", message).field("consent")
         }
         Refusal::ContractNotAvailable(why) => {
@@ -84,6 +90,25 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
         }
         Refusal::PreapprovalUnknown => error(INTERNAL, "preapproval_unknown", "Failed to check preapproval")
             .detail("the node did not answer; nothing was stored, so the same request can be sent again"),
+        Refusal::PayLinkNotFound => error(NOT_FOUND, "pay_link_not_found", "Pay link not found"),
+        Refusal::PayLinkExists => {
+            error(CONFLICT, "pay_link_exists", "A pay link of this invoice is open").field("invoiceId")
+        }
+        Refusal::PayLinkUsed => error(CONFLICT, "pay_link_used", "The pay link was used").field("invoiceId"),
+        Refusal::PayLinkLapsed => error(CONFLICT, "pay_link_lapsed", "The pay link's time is over"),
+        Refusal::InvalidLinkExpiry(why) => {
+            let message =
+                "linkExpiresAt must be an RFC 3339 time with a zone, ahead and before the terms' own times";
+            error(BAD_REQUEST, "invalid_link_expires_at", message).field("linkExpiresAt").detail(why)
+        }
+        Refusal::OtherPayer => {
+            error(CONFLICT, "other_payer", "The pay link is for another wallet").field("sender")
+        }
+        Refusal::OfferLapsed => {
+            let message = "expiresAt is not that of terms that were offered in the last 15 minutes";
+            error(CONFLICT, "offer_lapsed", message).field("expiresAt")
+        }
+        Refusal::TenantDisabled => ApiError::forbidden("tenant_disabled"),
         Refusal::NotReady(why) => ApiError::not_ready(why),
         Refusal::LockFailed(why) => lock_failed(why),
         Refusal::NotFound => {
@@ -120,6 +145,24 @@ const INSUFFICIENT_ALLOWANCE: &str = "Insufficient Allowance";
 
 fn error(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
     ApiError::new(status, code, message)
+}
+
+fn consent_not_supported(kind: ConsentKind, how: &str) -> ApiError {
+    let message = format!("consent of type {} {how}", kind.as_str());
+    error(BAD_REQUEST, "consent_not_supported", message).field("consent.type")
+}
+
+/// What is wrong with a consent, as far as it is known.
+fn invalid_consent(flaw: ConsentFlaw) -> ApiError {
+    let (field, message) = match flaw {
+        ConsentFlaw::NotSigned => ("consent", "consent is not the sender's signature over these terms"),
+        ConsentFlaw::Permit => (
+            "consent.permitSignature",
+            "consent.permitSignature is not the sender's permit for this hold, and his allowance is too small without it",
+        ),
+        ConsentFlaw::Used => ("consent", "consent was used before, or withdrawn by the sender"),
+    };
+    error(BAD_REQUEST, "invalid_consent", message).field(field)
 }
 
 /// The row exists and is REJECTED. "Failed to check preapproval" would say that the invoice id is still free, so what
@@ -190,15 +233,45 @@ mod tests {
             (Refusal::ReceiverNotActive, 404, "Wallet not registered", "receiver_not_active"),
             (Refusal::InvoiceExists, 409, "Invoice already exists", "invoice_exists"),
             (
-                Refusal::InvalidConsent,
+                Refusal::ConsentNotSupported(ConsentKind::Erc3009),
+                400,
+                "consent of type erc3009 is not supported for this token",
+                "consent_not_supported",
+            ),
+            (
+                Refusal::ConsentNotByContract(ConsentKind::Erc2612),
+                400,
+                "consent of type erc2612 is supported for this token with ECDSA signatures of 65 bytes only",
+                "consent_not_supported",
+            ),
+            (
+                Refusal::InvalidConsent(ConsentFlaw::NotSigned),
                 400,
                 "consent is not the sender's signature over these terms",
                 "invalid_consent",
             ),
             (
-                Refusal::ConsentRequired,
+                Refusal::InvalidConsent(ConsentFlaw::Permit),
+                400,
+                "consent.permitSignature is not the sender's permit for this hold, and his allowance is too small without it",
+                "invalid_consent",
+            ),
+            (
+                Refusal::InvalidConsent(ConsentFlaw::Used),
+                400,
+                "consent was used before, or withdrawn by the sender",
+                "invalid_consent",
+            ),
+            (
+                Refusal::ConsentRequired(Demand::Sender),
                 400,
                 "consent is missing, and this sender demands signed consent",
+                "consent_required",
+            ),
+            (
+                Refusal::ConsentRequired(Demand::Tenant),
+                400,
+                "consent is missing, and signed consent is required here",
                 "consent_required",
             ),
             (

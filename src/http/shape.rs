@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use alloy::hex;
-use alloy::primitives::Bytes;
+use alloy::primitives::{B256, Bytes};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 
@@ -12,8 +12,8 @@ use super::error::ApiError;
 use crate::model::{AmountError, BaseUnits, ChainTime, TokenAmount};
 use crate::preauth::RequestedTime;
 
-/// The longest signature that is taken, in bytes: 30 owners of a contract wallet.
-const MAX_SIGNATURE_BYTES: usize = 2_048;
+/// The longest signature that is taken, in bytes: 30 owners of a contract wallet, and what deploys it.
+const MAX_SIGNATURE_BYTES: usize = 4_096;
 /// What was sent is quoted up to here.
 const MAX_QUOTED_CHARS: usize = 64;
 
@@ -122,9 +122,15 @@ pub fn signature(text: &str) -> Result<Bytes, &'static str> {
     let bytes = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
     match bytes {
         Some(bytes) if (1..=MAX_SIGNATURE_BYTES).contains(&bytes.len()) => Ok(bytes.into()),
-        Some(_) => Err("must have 1 to 2048 bytes"),
+        Some(_) => Err("must have 1 to 4096 bytes"),
         None => Err("must be 0x followed by pairs of hexadecimal digits"),
     }
+}
+
+/// Reads 32 bytes in hexadecimal.
+pub fn word(text: &str) -> Result<B256, &'static str> {
+    let word = text.parse().ok().filter(|_| text.starts_with("0x"));
+    word.ok_or("must be 0x followed by 64 hexadecimal digits")
 }
 
 /// What a client wrote, short enough to be quoted.
@@ -203,7 +209,7 @@ mod tests {
     #[test]
     fn a_signature_is_hexadecimal_and_bounded() {
         assert_eq!(signature("0x01ff").unwrap().as_ref(), [1, 255]);
-        for text in ["", "0x", "01ff", "0x1", "0xzz", &format!("0x{}", "00".repeat(2_049))] {
+        for text in ["", "0x", "01ff", "0x1", "0xzz", &format!("0x{}", "00".repeat(4_097))] {
             assert!(signature(text).is_err(), "{text}");
         }
     }

@@ -10,10 +10,12 @@ use super::caller::Opener;
 use super::create::CreateRequest;
 use super::error::ApiError;
 use super::json::JsonBody;
+use super::offers::{ApprovalView, ConsentOfferView};
 use super::refusals::{Verb, refused};
+use super::typed_data::TypedData;
 use crate::preauth::OfferedTerms;
 
-/// Terms as they would be locked, and the two ways to consent to them.
+/// Terms as they would be locked, and the ways to consent to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = OfferedTerms)]
@@ -37,39 +39,51 @@ pub struct OfferedTermsView {
     /// The contract that would hold it.
     pub escrow: String,
     pub chain_id: u64,
-    /// What the payer signs with `eth_signTypedData_v4`; the signature goes into `consent.signature` of the creation.
-    #[schema(value_type = Object)]
-    pub typed_data: serde_json::Value,
-    /// The transaction by which the payer lets the escrow take the hold. Needed with and without a signature.
-    pub approval: Approval,
+    /// The same as in the consent of type `eip712`.
+    pub typed_data: TypedData,
+    /// The transaction by which the payer lets the escrow take the hold: the consent itself, where none is signed.
+    pub approval: ApprovalView,
+    /// Every way to consent that there is for this token. The payer chooses one.
+    pub consents: Vec<ConsentOfferView>,
 }
 
-/// A call of the token's `approve`, to be sent by the payer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Approval {
-    /// The token.
-    pub to: String,
-    /// The call's input.
-    pub data: String,
+/// What the terms are about, as it was written.
+pub(super) struct Written {
+    pub invoice_id: String,
+    pub sender: String,
+    pub receiver: String,
+    pub contract_address: String,
+    pub amount: String,
+}
+
+impl From<CreateRequest> for Written {
+    fn from(request: CreateRequest) -> Self {
+        let CreateRequest { invoice_id, sender, receiver, contract_address, amount, .. } = request;
+        Self { invoice_id, sender, receiver, contract_address, amount }
+    }
 }
 
 impl OfferedTermsView {
-    fn new(request: CreateRequest, offered: OfferedTerms) -> Self {
-        let OfferedTerms { terms, escrow, chain_id, decimals, typed_data, approve_input } = offered;
+    pub(super) fn new(written: Written, offered: OfferedTerms) -> Self {
+        let OfferedTerms { terms, escrow, chain_id, decimals, typed_data, approve_input, consents } = offered;
         Self {
-            invoice_id: request.invoice_id,
-            sender: request.sender,
-            receiver: request.receiver,
-            approval: Approval { to: request.contract_address.clone(), data: approve_input.to_string() },
-            contract_address: request.contract_address,
-            amount: request.amount,
+            invoice_id: written.invoice_id,
+            sender: written.sender,
+            receiver: written.receiver,
+            consents: consents
+                .into_iter()
+                .map(|offer| ConsentOfferView::new(offer, &written.contract_address))
+                .collect(),
+            approval: ApprovalView::new(&written.contract_address, &approve_input),
+            contract_address: written.contract_address,
+            amount: written.amount,
             hold_amount: terms.hold.in_tokens(decimals).to_string(),
             hold_base_units: terms.hold.to_string(),
             expires_at: terms.expires_at.to_rfc3339(),
             preauth_id: terms.preauth_id.to_string(),
             escrow: escrow.to_checksum(None),
             chain_id,
-            typed_data,
+            typed_data: TypedData(typed_data),
         }
     }
 }
@@ -78,9 +92,10 @@ impl OfferedTermsView {
 ///
 /// Fixes the terms of a creation without storing anything, so that the payer can sign them.
 ///
-/// The body is that of a creation; `consent` and `settleAt` play no part. The payer signs `typedData`, and the creation
-/// then repeats the same fields with the `expiresAt` of this answer and the signature as `consent`. A signature covers
-/// the hold, the expiry and the invoice, and is good for that one lock. The payer's allowance is needed all the same.
+/// The body is that of a creation; `consent` and `settleAt` play no part. `consents` lists the ways in which the payer can
+/// consent: those that this token was seen to support. He chooses one, allows what its `approval` says, and signs its
+/// typed data; the creation then repeats the same fields with the `expiresAt` of this answer, and `consent` with the same
+/// `type` and the signatures. A signature covers the hold, the expiry and the invoice, and is good for that one lock.
 #[utoipa::path(
     post, path = "/preauth-terms", operation_id = "offerTerms", tag = "Preauthorizations",
     request_body = CreateRequest,
@@ -95,7 +110,7 @@ pub async fn offer_terms(
 ) -> Result<Json<OfferedTermsView>, ApiError> {
     let creation = request.creation()?;
     match state.preauths.offer_terms(&caller.tenant, creation).await? {
-        Ok(offered) => Ok(Json(OfferedTermsView::new(request, offered))),
+        Ok(offered) => Ok(Json(OfferedTermsView::new(request.into(), offered))),
         Err(refusal) => Err(refused(Verb::Create, &refusal)),
     }
 }
@@ -130,14 +145,17 @@ mod tests {
             decimals: 6,
             typed_data: terms.typed_data(31_337, escrow),
             approve_input: vec![9, 8].into(),
+            consents: Vec::new(),
         };
-        let view = OfferedTermsView::new(serde_json::from_value(request).unwrap(), offered);
+        let view =
+            OfferedTermsView::new(serde_json::from_value::<CreateRequest>(request).unwrap().into(), offered);
         let shown = serde_json::to_value(view).unwrap();
         assert_eq!((&shown["amount"], &shown["holdAmount"]), (&"100.0".into(), &"110".into()));
         assert_eq!(shown["holdBaseUnits"], "110000000");
         assert_eq!(shown["expiresAt"], "2026-03-30T12:00:00.000Z");
         assert_eq!(shown["approval"], json!({"to": "0xcc", "data": "0x0908"}));
         assert_eq!(shown["typedData"]["primaryType"], "Terms");
+        assert_eq!(shown["consents"], json!([]));
     }
 
     #[tokio::test]

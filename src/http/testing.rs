@@ -1,5 +1,6 @@
 //! A whole API for tests: a real database, and a node that knows its chain id and little else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
@@ -12,11 +13,13 @@ use futures::FutureExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::api_key;
-use super::{DevPowers, HttpState, router};
+use super::{DevPowers, HttpState, MOST_STREAMS, PaySettings, router};
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
@@ -25,6 +28,7 @@ use crate::model::{
 };
 use crate::preauth::{PreauthSettings, Preauths, Snapshot};
 use crate::store::{Store, StoreError, api_keys, instance, preauths, tenants, tokens};
+use crate::webhooks::{WebhookSettings, Webhooks};
 
 pub const TOKEN: &str = "0x9f8f72aa9304c8b593d555f12ef6589cc3a579a2";
 const SENDER: &str = "0x41c528683845350e9bfc937e0f6c72bc999b5cdc";
@@ -51,9 +55,11 @@ impl House {
         let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), WallClock::system());
         let settings = PreauthSettings {
             escrow: ESCROW,
+            permit2: None,
             operators: vec![Address::repeat_byte(0x0b)],
             request_timeout: Duration::from_secs(1),
         };
+        let webhooks = Webhooks::new(store.clone(), signals.clone(), WebhookSettings::default());
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),
@@ -64,12 +70,17 @@ impl House {
         );
         let state = HttpState {
             preauths,
+            webhooks,
             store: store.clone(),
             standing,
+            signals,
+            closing: CancellationToken::new(),
+            streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             clock,
             chain_id: CHAIN_ID,
             escrow: ESCROW,
             metrics: None,
+            pay: PaySettings::new("https://pay.example", None),
             dev: None,
         };
         let tenant = new_tenant("shop");
@@ -78,6 +89,7 @@ impl House {
             symbol: "DEMO".into(),
             decimals: 6,
             active: true,
+            signing: None,
         };
         let stored = tenant.clone();
         store
@@ -282,6 +294,7 @@ fn new_tenant(name: &str) -> Tenant {
         disabled: false,
         allowed_tip_bps: 1_000,
         default_ttl_seconds: 86_400,
+        require_signed_consent: false,
         rules: Rules::default(),
     }
 }

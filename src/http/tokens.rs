@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::HttpState;
 use super::caller::Reader;
 use super::error::ApiError;
-use crate::model::Token;
+use crate::model::{ConsentKind, Token};
 
 /// A token that was admitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -25,11 +25,15 @@ pub struct TokenBody {
     pub decimals: u8,
     /// An inactive token stops new preauthorizations only.
     pub active: bool,
+    /// The kinds of consent that a creation with this token can bring.
+    #[schema(value_type = Vec<String>, examples(json!(["eip712", "erc2612", "erc3009", "permit2"])))]
+    pub consents: Vec<&'static str>,
 }
 
-impl From<Token> for TokenBody {
-    fn from(token: Token) -> Self {
+impl TokenBody {
+    fn new(token: Token, consents: Vec<ConsentKind>) -> Self {
         Self {
+            consents: consents.into_iter().map(ConsentKind::as_str).collect(),
             contract_address: token.contract.written().to_owned(),
             symbol: token.symbol,
             decimals: token.decimals,
@@ -53,7 +57,11 @@ pub struct TokenList {
 )]
 pub async fn list(Reader(_): Reader, State(state): State<HttpState>) -> Result<Json<TokenList>, ApiError> {
     let tokens = state.preauths.tokens().await?;
-    Ok(Json(TokenList { data: tokens.into_iter().map(Into::into).collect() }))
+    let shown = tokens.into_iter().map(|token| {
+        let consents = state.preauths.consent_kinds(&token);
+        TokenBody::new(token, consents)
+    });
+    Ok(Json(TokenList { data: shown.collect() }))
 }
 
 #[cfg(test)]
@@ -70,7 +78,9 @@ mod tests {
         let answer = house.get("/tokens").header("x-api-key", &key).send().await;
         assert_eq!(
             answer.body,
-            json!({"data": [{"contractAddress": TOKEN, "symbol": "DEMO", "decimals": 6, "active": true}]})
+            json!({"data": [{
+                "contractAddress": TOKEN, "symbol": "DEMO", "decimals": 6, "active": true, "consents": ["eip712"],
+            }]})
         );
     }
 }

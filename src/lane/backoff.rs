@@ -14,6 +14,13 @@ pub(super) fn after_failure(now: Millis, tries: u32) -> Millis {
     now.saturating_add(FIRST_MS << tries.min(MAX_DOUBLINGS))
 }
 
+/// For how many seconds the return of a hold is put off that the chain was found to know nothing of, after its expiry was
+/// given up `before` times: a minute, then twice as long each time, up to about a day.
+#[must_use]
+pub(super) fn forlorn_seconds(before: u32) -> u64 {
+    60 << before.min(11)
+}
+
 /// How long a worker rests after its `failures`-th failure in a row (a node that does not answer, a full disk).
 #[must_use]
 pub(super) fn rest(failures: u32) -> Duration {

@@ -2,11 +2,15 @@
 
 use super::backoff;
 use crate::model::{
-    BatchId, CallFailure, Disposition, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthStatus,
+    BatchId, CallFailure, ChainTime, Disposition, EventKind, Millis, Operation, OperationKind,
+    OperationState, Preauth, PreauthEvent, PreauthStatus,
 };
 use crate::store::blocks::Block;
-use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, preauths};
+
+/// Tries after which an expiry is forlorn: long enough for a node that lags by a block or two, and for the log of somebody
+/// else's `expire` to be read.
+const FORLORN_TRIES: u32 = 4;
 
 /// Whether a failure ends an operation. An expiry is never given up: it is the payer's money.
 pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
@@ -18,6 +22,29 @@ pub(super) fn is_final(kind: OperationKind, failure: &CallFailure) -> bool {
 /// An expiry that came too early is given up: the sweep begins it again when its time has come.
 pub(super) fn is_too_early(kind: OperationKind, failure: &CallFailure) -> bool {
     kind == OperationKind::Expire && *failure == CallFailure::NotExpired
+}
+
+/// An expiry of a hold that the chain has shown `tries` times not to be open, although no log told of its end, is
+/// [forlorn](give_up_for_now): the row, not the hold, is what is wrong.
+pub(super) fn is_forlorn(kind: OperationKind, failure: &CallFailure, tries: u32) -> bool {
+    kind == OperationKind::Expire && *failure == CallFailure::NotOpen && tries >= FORLORN_TRIES
+}
+
+/// Gives an expiry up, so that it no longer keeps the place of another; the sweep begins it again later, after longer and
+/// longer pauses.
+pub(super) async fn give_up_for_now(
+    connection: &mut Connection,
+    preauth: &Preauth,
+    operation: &Operation,
+    failure: &CallFailure,
+    chain_now: ChainTime,
+    now: Millis,
+) -> Result<(), StoreError> {
+    let before = operations::count_forlorn(connection, preauth.key).await?;
+    let pause = backoff::forlorn_seconds(before);
+    tracing::warn!(invoice = %preauth.invoice, %failure, pause, "the chain knows of no open hold: its return is put off");
+    preauths::put_off_release(connection, preauth.key, chain_now.saturating_add(pause)).await?;
+    operations::set_state(connection, operation.id, OperationState::Failed, Some(failure), now).await
 }
 
 /// Ends an operation as failed, and with it, where it was the lock, its preauth.
@@ -52,7 +79,14 @@ pub(super) async fn fail(
             operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
         }
     }
-    resume_parked(connection, &preauth, now).await
+    resume_parked(connection, &preauth, now).await?;
+    let told = match operation.kind {
+        OperationKind::Authorize => EventKind::Rejected,
+        OperationKind::Settle => EventKind::SettlementFailed,
+        // A cancel that failed changes nothing, and an expiry is tried again.
+        OperationKind::Cancel | OperationKind::Expire => return Ok(()),
+    };
+    events::insert(connection, &preauth, told, now).await
 }
 
 /// A transaction carried an operation and nothing came of it: it is due again, unless its caller was told before a reorg

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::desk::{Capacity, escrow_call};
-use super::endings::{fail, is_final, is_too_early};
+use super::endings::{fail, give_up_for_now, is_final, is_forlorn, is_too_early};
 use super::fees::Fees;
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
@@ -23,8 +23,6 @@ use crate::store::{Connection, StoreError, batches, operations, preauths};
 
 /// How long to wait for a node that lags behind what was mined.
 const LAGGING: Duration = Duration::from_millis(250);
-/// Any operation alone needs less.
-const LEAST_GAS: u64 = 450_000;
 /// How often a lane that cannot pay for gas looks at its account.
 const POOR_PAUSE: Duration = Duration::from_secs(2);
 /// How long a lane leaves an escrow's work to the others after its key was found to be no operator of it.
@@ -54,7 +52,7 @@ impl Lane {
     }
 
     async fn wait_for_work(&mut self, now: Millis) -> Result<Next, LaneError> {
-        if self.affordable_gas < LEAST_GAS {
+        if self.affordable_gas < gas::DEAREST {
             // Nothing can be picked, so that there is no other occasion to see that the account was filled again.
             return self.look_at_account().await;
         }
@@ -71,7 +69,7 @@ impl Lane {
         let (quote, balance) =
             tokio::join!(self.chain.fee_quote(), self.chain.native_balance(self.operator()));
         self.affordable_gas = self.affordable(Fees::first(quote?, &self.settings), balance?);
-        Ok(if self.affordable_gas < LEAST_GAS { self.cannot_afford(1) } else { Next::Now })
+        Ok(if self.affordable_gas < gas::DEAREST { self.cannot_afford(1) } else { Next::Now })
     }
 
     /// Gas the key can pay for at these fees, within what nodes relay for one transaction.
@@ -318,6 +316,9 @@ async fn refuse(
     let preauth = preauths::by_key(tx, operation.preauth).await?;
     if !preauth.admits(operation.kind) || is_too_early(operation.kind, failure) {
         return operations::set_state(tx, operation.id, OperationState::Superseded, None, now).await;
+    }
+    if is_forlorn(operation.kind, failure, due.tries) {
+        return give_up_for_now(tx, &preauth, &operation, failure, chain_now, now).await;
     }
     let may_lag = operation.kind == OperationKind::Authorize
         && *failure != CallFailure::InvalidExpiry

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 pub use caretaker::Caretaker;
 pub use desk::Desk;
-pub use gas::{call_gas, transaction_gas};
+pub use gas::{call_gas, fitting, transaction_gas};
 #[cfg(test)]
 pub(crate) use observer::Rest;
 pub use observer::{Observer, ObserverError};

@@ -435,7 +435,6 @@ impl Observer {
             return Ok(Step::AtHead);
         }
         tracing::warn!(from = tip.number, to = common.number, "the chain was reorganized");
-        metrics::counter!("preauthd_reorgs_total").increment(1);
         let now = self.clock.wall();
         let (changed, unreadable) = self
             .store
@@ -449,6 +448,8 @@ impl Observer {
             })
             .await?;
         unreadable.into_iter().for_each(|row| self.standing.note_unreadable(row));
+        // Whoever sees it counted finds the database gone back.
+        metrics::counter!("preauthd_reorgs_total").increment(1);
         self.clock.go_back(common.number, common.timestamp);
         show_block(common.number);
         self.announce(changed);

@@ -4,12 +4,12 @@ use alloy::primitives::B256;
 
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
-    BaseUnits, BatchId, CallFailure, HoldEvent, Millis, Operation, OperationKind, OperationState, Preauth,
-    PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
+    BaseUnits, BatchId, CallFailure, EventKind, HoldEvent, Millis, Operation, OperationKind, OperationState,
+    Preauth, PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
 };
 use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
-use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, outcomes, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, outcomes, preauths};
 
 use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
 
@@ -93,28 +93,56 @@ async fn apply_log(
         }
     };
     let key = preauth.key;
-    if apply_hold_event(connection, preauth, event, &position, now).await? {
-        changed.push(key);
+    match apply_hold_event(connection, preauth, event, &position, now).await? {
+        Applied::Nothing => {}
+        Applied::Quietly => changed.push(key),
+        Applied::Moved(mut preauth, kind) => {
+            changed.push(key);
+            // The log of a refund that was put off follows that of the close: both are one thing to a merchant.
+            preauth.deferred_refund = deferred_with(changes, log).or(preauth.deferred_refund);
+            events::insert(connection, &preauth, kind, now).await?;
+        }
     }
     Ok(())
 }
 
-/// Moves a preauth by what the chain did to its hold. `false`: nothing changed.
+/// What of a refund was put off in the call that a log is about.
+fn deferred_with(changes: &BlockChanges, log: &EscrowLog) -> Option<BaseUnits> {
+    let same = |other: &&EscrowLog| {
+        (other.escrow, other.preauth_id, other.transaction) == (log.escrow, log.preauth_id, log.transaction)
+    };
+    changes.logs.iter().filter(same).find_map(|other| match other.event {
+        EscrowEvent::RefundDeferred { amount } => Some(amount),
+        _ => None,
+    })
+}
+
+/// What a log made of a preauth.
+pub(super) enum Applied {
+    /// It was known already, or cannot be.
+    Nothing,
+    /// Something that has no event of its own, or that was told of already.
+    Quietly,
+    /// Its status moved: this is what it is now, and what its merchant is to be told.
+    Moved(Box<Preauth>, EventKind),
+}
+
+/// Moves a preauth by what the chain did to its hold. Tells nobody: the observer does, a rebuild does not.
 pub(super) async fn apply_hold_event(
     connection: &mut Connection,
     mut preauth: Preauth,
     event: HoldEvent,
     position: &Position,
     now: Millis,
-) -> Result<bool, StoreError> {
-    let (outcome, arrow) = match event {
+) -> Result<Applied, StoreError> {
+    let (outcome, arrow, told) = match event {
         HoldEvent::Locked(terms) if terms != preauth.terms() => {
             return refuse_foreign_lock(connection, preauth, position, now).await;
         }
-        HoldEvent::Locked(_) => (OutcomeKind::Locked, PreauthEvent::Locked),
-        HoldEvent::Settled(_) => (OutcomeKind::Settled, PreauthEvent::Settled),
-        HoldEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled),
-        HoldEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired),
+        HoldEvent::Locked(_) => (OutcomeKind::Locked, PreauthEvent::Locked, EventKind::Authorized),
+        HoldEvent::Settled(_) => (OutcomeKind::Settled, PreauthEvent::Settled, EventKind::Settled),
+        HoldEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled, EventKind::Cancelled),
+        HoldEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired, EventKind::Expired),
         HoldEvent::RefundDeferred(amount) => {
             let is_new =
                 outcomes::insert(connection, preauth.key, OutcomeKind::RefundDeferred, position).await?;
@@ -122,11 +150,11 @@ pub(super) async fn apply_hold_event(
                 preauth.deferred_refund = Some(amount);
                 preauths::save(connection, &preauth, now).await?;
             }
-            return Ok(is_new);
+            return Ok(if is_new { Applied::Quietly } else { Applied::Nothing });
         }
     };
     if !outcomes::insert(connection, preauth.key, outcome, position).await? {
-        return Ok(false);
+        return Ok(Applied::Nothing);
     }
     // Its caller was told that it failed, or it was dropped, and it landed all the same: nobody wants it any more.
     if arrow == PreauthEvent::Locked
@@ -139,7 +167,7 @@ pub(super) async fn apply_hold_event(
         Err(error) => {
             // The chain decides; that the database thought otherwise is for the reconciliation to explain.
             tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id, %error, "the database disagrees with the chain");
-            return Ok(false);
+            return Ok(Applied::Nothing);
         }
     }
     let transaction = position.transaction;
@@ -155,18 +183,18 @@ pub(super) async fn apply_hold_event(
                 close_operations(connection, &preauth, OperationKind::Settle, Some(amount), now).await?;
             let written = written.unwrap_or_else(|| amount.in_tokens(preauth.decimals));
             preauth.settlement = Some(Settlement { amount, written });
-            close(connection, preauth, transaction, now).await?;
+            close(connection, &mut preauth, transaction, now).await?;
         }
         HoldEvent::Cancelled => {
             close_operations(connection, &preauth, OperationKind::Cancel, None, now).await?;
-            close(connection, preauth, transaction, now).await?;
+            close(connection, &mut preauth, transaction, now).await?;
         }
         HoldEvent::Expired | HoldEvent::RefundDeferred(_) => {
             close_operations(connection, &preauth, OperationKind::Expire, None, now).await?;
-            close(connection, preauth, transaction, now).await?;
+            close(connection, &mut preauth, transaction, now).await?;
         }
     }
-    Ok(true)
+    Ok(Applied::Moved(Box::new(preauth), told))
 }
 
 /// Whether the lock's caller was told, before a reorg, that it had failed.
@@ -182,11 +210,11 @@ async fn refuse_foreign_lock(
     mut preauth: Preauth,
     position: &Position,
     now: Millis,
-) -> Result<bool, StoreError> {
+) -> Result<Applied, StoreError> {
     tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id,
         "a hold was locked under this preauth id with other terms");
     if !outcomes::insert(connection, preauth.key, OutcomeKind::LockFailed, position).await? {
-        return Ok(false);
+        return Ok(Applied::Nothing);
     }
     let failure = CallFailure::TermsMismatch;
     match operations::open_of(connection, preauth.key).await? {
@@ -198,7 +226,7 @@ async fn refuse_foreign_lock(
             preauths::save(connection, &preauth, now).await?;
         }
     }
-    Ok(true)
+    Ok(Applied::Quietly)
 }
 
 /// What has waited for the lock: a cancel that came too early to be dropped, or an operation a reorg had parked.
@@ -224,13 +252,13 @@ async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis
 
 async fn close(
     connection: &mut Connection,
-    mut preauth: Preauth,
+    preauth: &mut Preauth,
     transaction: B256,
     now: Millis,
 ) -> Result<(), StoreError> {
     preauth.close_transaction = Some(transaction);
     preauth.failure = None;
-    preauths::save(connection, &preauth, now).await
+    preauths::save(connection, preauth, now).await
 }
 
 /// Ends the operations of a preauth that was closed: the one that did it is done, any other came too late. Returns the

@@ -191,6 +191,7 @@ async fn seed(tx: &mut crate::store::Connection) -> Result<PreauthKey, StoreErro
         disabled: false,
         allowed_tip_bps: 0,
         default_ttl_seconds: 60,
+        require_signed_consent: false,
         rules: Default::default(),
     };
     tenants::insert(tx, &tenant, NOW).await?;

@@ -1,13 +1,17 @@
 //! A preauth rebuilt from the chain: taken back to its beginning, and through its logs again by the same steps by which the
 //! observer takes them in. So what comes out is what following the chain would have made of it, outcomes for a later
 //! reorg included.
+//!
+//! History is not told again: whoever followed the events knows it, and a database that was made anew does not know when it
+//! happened. But where the last thing a merchant was told is no longer so, one event says what is.
 
 use super::projection::apply_hold_event;
 use crate::model::{
-    CallFailure, History, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthStatus,
+    CallFailure, EventKind, History, Millis, OperationKind, OperationState, Preauth, PreauthEvent,
+    PreauthStatus,
 };
 use crate::store::outcomes::Position;
-use crate::store::{Connection, StoreError, operations, outcomes, preauths};
+use crate::store::{Connection, StoreError, events, operations, outcomes, preauths};
 
 /// Writes a preauth as its whole history says. Its terms must be those that were locked, where it was locked.
 ///
@@ -54,6 +58,11 @@ pub async fn rebuild(
         _ => {}
     }
     preauths::save(connection, &rebuilt, now).await?;
+    let told = events::last_status(connection, key).await?.filter(|told| *told != rebuilt.status);
+    if told.is_some() {
+        let kind = EventKind::of_status(rebuilt.status);
+        events::insert_correction(connection, &rebuilt, kind, told, now).await?;
+    }
     Ok(rebuilt)
 }
 

@@ -1,26 +1,31 @@
 //! Taking blocks back after a reorg, in one change: outcomes are undone, and what carried them may be mined again.
 
+use std::collections::BTreeMap;
+
 use super::endings::fail;
 use crate::model::{
-    Millis, Operation, OperationKind, OperationState, PreauthEvent, PreauthKey, PreauthStatus,
+    EventKind, Millis, Operation, OperationKind, OperationState, PreauthEvent, PreauthKey, PreauthStatus,
 };
 use crate::store::outcomes::OutcomeKind;
-use crate::store::{Connection, Steps, StoreError, batches, blocks, operations, outcomes, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, outcomes, preauths};
 
 /// Takes back every block above `number`: outcomes are undone, newest first, and the batches they came from are open
-/// again. Returns the preauths that changed. What cannot be read is a step left out.
+/// again. Returns the preauths that changed, and tells the merchant of each, once. What cannot be read is a step left out.
 pub(super) async fn roll_back_to(
     connection: &mut Connection,
     number: u64,
     now: Millis,
     steps: &mut Steps,
 ) -> Result<Vec<PreauthKey>, StoreError> {
-    let mut changed = Vec::new();
+    // What each was before the first of its outcomes was undone.
+    let mut before = BTreeMap::new();
     for (key, kind) in outcomes::take_above(connection, number).await? {
         steps.begin(connection).await?;
-        let undone = undo(connection, key, kind, now).await;
+        let mut was = None;
+        let undone = undo(connection, key, kind, &mut was, now).await;
         steps.end(connection, undone).await?;
-        changed.push(key);
+        let first = before.entry(key).or_insert(was);
+        *first = first.or(was);
     }
     for batch in batches::reopen_above(connection, number, now).await? {
         for operation in operations::of_batch(connection, batch).await? {
@@ -36,22 +41,24 @@ pub(super) async fn roll_back_to(
         }
     }
     // What was done by somebody else's transaction, or by a batch that is still open, is in no batch reopened here.
-    for key in &changed {
+    for (key, was) in &before {
         steps.begin(connection).await?;
-        let taken_up = take_up_again(connection, *key, now).await;
+        let taken_up = take_up_again(connection, *key, *was, now).await;
         steps.end(connection, taken_up).await?;
     }
     blocks::delete_above(connection, number).await?;
-    Ok(changed)
+    Ok(before.into_keys().collect())
 }
 
 async fn undo(
     connection: &mut Connection,
     key: PreauthKey,
     kind: OutcomeKind,
+    was: &mut Option<PreauthStatus>,
     now: Millis,
 ) -> Result<(), StoreError> {
     let mut preauth = preauths::by_key(connection, key).await?;
+    *was = Some(preauth.status);
     let event = match kind {
         OutcomeKind::Locked => {
             preauth.lock_transaction = None;
@@ -110,25 +117,34 @@ async fn reopen(connection: &mut Connection, operation: &Operation, now: Millis)
     operations::set_state(connection, operation.id, state, operation.failure.as_ref(), now).await
 }
 
-/// A preauth that lost an outcome and has nothing open: what brought the outcome about is open again.
-async fn take_up_again(connection: &mut Connection, key: PreauthKey, now: Millis) -> Result<(), StoreError> {
+/// A preauth that lost an outcome: where nothing is open, what brought the outcome about is open again. Its merchant is told
+/// what it has come back to.
+async fn take_up_again(
+    connection: &mut Connection,
+    key: PreauthKey,
+    was: Option<PreauthStatus>,
+    now: Millis,
+) -> Result<(), StoreError> {
     let preauth = preauths::by_key(connection, key).await?;
-    if operations::open_of(connection, key).await?.is_some() {
-        return Ok(());
-    }
+    let is_open = operations::open_of(connection, key).await?.is_some();
     let lost = match preauth.status {
+        _ if is_open => None,
         PreauthStatus::Pending => operations::newest_of(connection, key, true).await?,
         PreauthStatus::Authorized => operations::newest_of(connection, key, false).await?,
         _ => None,
     };
-    let Some(operation) = lost else { return Ok(()) };
+    let Some(operation) = lost else {
+        return events::insert_correction(connection, &preauth, EventKind::Reorged, was, now).await;
+    };
     let state = if batches::is_in_flight(connection, &operation).await? {
         OperationState::Batched
     } else if let Some(failure) = &operation.failure {
         // Its caller was told that it failed, and nothing signed can make that untrue.
+        events::insert_correction(connection, &preauth, EventKind::Reorged, was, now).await?;
         return fail(connection, preauth, &operation, failure, false, now).await;
     } else {
         OperationState::Due
     };
-    operations::set_state(connection, operation.id, state, operation.failure.as_ref(), now).await
+    operations::set_state(connection, operation.id, state, operation.failure.as_ref(), now).await?;
+    events::insert_correction(connection, &preauth, EventKind::Reorged, was, now).await
 }

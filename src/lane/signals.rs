@@ -18,6 +18,7 @@ pub struct Signals {
 struct Inner {
     work: watch::Sender<u64>,
     blocks: watch::Sender<u64>,
+    news: watch::Sender<u64>,
     block: Notify,
     closing: CancellationToken,
     waiters: Mutex<HashMap<PreauthKey, watch::Sender<u64>>>,
@@ -73,8 +74,15 @@ impl Signals {
         self.inner.closing.cancelled().await;
     }
 
+    /// A subscription to changes of any preauth.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.inner.news.subscribe()
+    }
+
     /// These preauths changed, durably.
     pub fn changed(&self, keys: impl IntoIterator<Item = PreauthKey>) {
+        self.inner.news.send_modify(|count| *count = count.wrapping_add(1));
         let waiters = self.inner.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         for key in keys {
             if let Some(waiter) = waiters.get(&key) {

@@ -26,6 +26,8 @@ pub enum CallFailure {
     ConsentRequired,
     /// The signature is not the sender's over these terms.
     InvalidConsent,
+    /// The consent's nonce was used, or withdrawn by the sender.
+    ConsentUsed,
     InsufficientAllowance,
     InsufficientBalance,
     /// Anything else, as readable as it can be made.
@@ -55,6 +57,7 @@ impl CallFailure {
             | Self::ReceiverNotRegistered
             | Self::ConsentRequired
             | Self::InvalidConsent
+            | Self::ConsentUsed
             | Self::InsufficientAllowance
             | Self::InsufficientBalance
             | Self::Other(_) => Disposition::Fail,
@@ -64,7 +67,7 @@ impl CallFailure {
 
 impl CallFailure {
     /// Every reason that is more than a text.
-    const NAMED: [Self; 13] = [
+    const NAMED: [Self; 14] = [
         Self::AlreadyUsed,
         Self::NotOpen,
         Self::TermsMismatch,
@@ -76,6 +79,7 @@ impl CallFailure {
         Self::ReceiverNotRegistered,
         Self::ConsentRequired,
         Self::InvalidConsent,
+        Self::ConsentUsed,
         Self::InsufficientAllowance,
         Self::InsufficientBalance,
     ];
@@ -104,6 +108,7 @@ impl fmt::Display for CallFailure {
             Self::ReceiverNotRegistered => "the receiver is not registered on chain, or not yet active",
             Self::ConsentRequired => "the sender demands signed consent",
             Self::InvalidConsent => "the consent is not the sender's signature over these terms",
+            Self::ConsentUsed => "the consent was used before, or withdrawn by the sender",
             Self::InsufficientAllowance => "the allowance is too small",
             Self::InsufficientBalance => "the balance is too small",
             Self::Other(text) => text,

@@ -6,9 +6,13 @@
 mod account;
 mod amount;
 mod call_failure;
+mod consent;
+mod eip712;
+mod event;
 mod history;
 mod ids;
 mod operation;
+mod pay_link;
 mod preauth;
 mod reconcile;
 mod repair;
@@ -17,15 +21,21 @@ mod share;
 mod tenant;
 mod terms;
 mod time;
+mod to_sign;
 mod token;
 mod wallet;
+mod webhook;
 
 pub use account::{Account, AccountError};
 pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
 pub use call_failure::{CallFailure, Disposition};
+pub use consent::{Consent, ConsentKind, ECDSA_BYTES, unwrap_undeployed};
+pub use eip712::typed_data;
+pub use event::{Event, EventKind, EventState};
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use operation::{Operation, OperationKind, OperationState};
+pub use pay_link::{PayLink, PayLinkState, PayToken, PayTokenHash};
 pub use preauth::{ForbiddenTransition, Preauth, PreauthEvent, PreauthStatus, Schedule, Settlement};
 pub use reconcile::{
     Balance, Difference, Drift, Findings, Reconciliation, Record, UnknownHold, Unreadable, Verdict,
@@ -34,7 +44,9 @@ pub use repair::{Mended, Mending, Repairs};
 pub use rules::{Creation, RuleRefusal, Rules};
 pub use share::{KindCounts, share_batch};
 pub use tenant::{Scope, Tenant};
-pub use terms::{SIGNED_CONSENT_KIND, Terms, consent_bytes};
+pub use terms::Terms;
 pub use time::{ChainTime, Millis};
-pub use token::Token;
+pub use to_sign::{ToSign, permit2_domain};
+pub use token::{SignedMethod, Token, TokenSigning};
 pub use wallet::WalletRole;
+pub use webhook::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, KeptKey, SigningScheme};

@@ -178,6 +178,19 @@ impl Preauth {
         self.schedule.filter(|_| matches!(self.status, PreauthStatus::Pending | PreauthStatus::Authorized))
     }
 
+    /// What went back to the sender when the hold was closed, a part that waits for his claim included. `None`: nothing
+    /// was held, or it still is.
+    #[must_use]
+    pub fn returned(&self) -> Option<BaseUnits> {
+        let settled = self.settlement.map_or(0, |settlement| settlement.amount.get());
+        match self.status {
+            PreauthStatus::Settled | PreauthStatus::Cancelled | PreauthStatus::Expired => {
+                self.lock_transaction.and(BaseUnits::new(self.hold.get().saturating_sub(settled)))
+            }
+            PreauthStatus::Pending | PreauthStatus::Authorized | PreauthStatus::Rejected => None,
+        }
+    }
+
     /// The terms the contract knows it by.
     #[must_use]
     pub fn terms(&self) -> Terms {

@@ -36,7 +36,8 @@ pub struct Rules {
 /// A creation as the rules see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Creation<'a> {
-    pub sender: Address,
+    /// `None`: not known yet. What depends on him is judged when he is.
+    pub sender: Option<Address>,
     pub receiver: Address,
     pub token: &'a Token,
     /// Without the tip.
@@ -80,7 +81,7 @@ impl Rules {
         let refuse = |rule, why| Err(RuleRefusal { rule, why });
 
         let is_blocked = |address| self.blocked_addresses.contains(address);
-        if is_blocked(&creation.sender) || is_blocked(&creation.receiver) {
+        if creation.sender.as_ref().is_some_and(is_blocked) || is_blocked(&creation.receiver) {
             return refuse("blockedAddresses", "the sender or the receiver is blocked");
         }
         if self.allowed_tokens.as_ref().is_some_and(|allowed| !allowed.contains(&token)) {
@@ -128,13 +129,14 @@ mod tests {
             symbol: "USDX".into(),
             decimals: 6,
             active: true,
+            signing: None,
         }
     }
 
     fn judge(rules: &str, change: impl FnOnce(&mut Creation<'_>)) -> Result<(), &'static str> {
         let token = token();
         let mut creation = Creation {
-            sender: Address::repeat_byte(1),
+            sender: Some(Address::repeat_byte(1)),
             receiver: Address::repeat_byte(2),
             token: &token,
             amount: BaseUnits::new(100_000_000).unwrap(),

@@ -13,6 +13,8 @@ pub struct Tenant {
     pub allowed_tip_bps: u16,
     /// Seconds from creation to expiry where the creation names none.
     pub default_ttl_seconds: u64,
+    /// Creations without the payer's signature are refused: an allowance alone is no consent here.
+    pub require_signed_consent: bool,
     pub rules: Rules,
 }
 

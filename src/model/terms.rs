@@ -1,26 +1,11 @@
 //! What a payer consents to.
 
-use alloy::primitives::{Address, B256, Bytes, Uint};
+use alloy::primitives::{Address, B256, Uint};
 use alloy::sol_types::{Eip712Domain, SolStruct, eip712_domain};
+use serde_json::{Value, json};
 
+use super::eip712::{self, typed_data};
 use super::{BaseUnits, ChainTime};
-
-/// Kind byte of a consent that is the sender's EIP-712 signature over the terms.
-pub const SIGNED_CONSENT_KIND: u8 = 1;
-
-mod eip712 {
-    // The name and field order are the EIP-712 type of the contract.
-    alloy::sol! {
-        struct Terms {
-            address sender;
-            address receiver;
-            address token;
-            uint96 hold;
-            uint40 expiresAt;
-            bytes32 preauthId;
-        }
-    }
-}
 
 /// The terms of one hold: fixed at creation, hashed into the contract's storage, signed by a payer who consents so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,44 +39,24 @@ impl Terms {
 
     /// The JSON that `eth_signTypedData_v4` takes.
     #[must_use]
-    pub fn typed_data(&self, chain_id: u64, escrow: Address) -> serde_json::Value {
-        serde_json::json!({
-            "types": {
-                "EIP712Domain": [
-                    { "name": "name", "type": "string" },
-                    { "name": "version", "type": "string" },
-                    { "name": "chainId", "type": "uint256" },
-                    { "name": "verifyingContract", "type": "address" },
-                ],
-                "Terms": [
-                    { "name": "sender", "type": "address" },
-                    { "name": "receiver", "type": "address" },
-                    { "name": "token", "type": "address" },
-                    { "name": "hold", "type": "uint96" },
-                    { "name": "expiresAt", "type": "uint40" },
-                    { "name": "preauthId", "type": "bytes32" },
-                ],
-            },
-            "primaryType": "Terms",
-            "domain": {
-                "name": "PreauthEscrow",
-                "version": "1",
-                "chainId": chain_id,
-                "verifyingContract": escrow.to_checksum(None),
-            },
-            "message": {
-                "sender": self.sender.to_checksum(None),
-                "receiver": self.receiver.to_checksum(None),
-                "token": self.token.to_checksum(None),
-                // A string: 96 bits do not fit a JSON number.
-                "hold": self.hold.to_string(),
-                "expiresAt": self.expires_at.0,
-                "preauthId": self.preauth_id,
-            },
+    pub fn typed_data(&self, chain_id: u64, escrow: Address) -> Value {
+        typed_data::<eip712::Terms>(&Self::domain(chain_id, escrow), self.message())
+    }
+
+    /// The fields, as a wallet shows them.
+    pub(super) fn message(&self) -> Value {
+        json!({
+            "sender": self.sender.to_checksum(None),
+            "receiver": self.receiver.to_checksum(None),
+            "token": self.token.to_checksum(None),
+            // A string: 96 bits do not fit a JSON number.
+            "hold": self.hold.to_string(),
+            "expiresAt": self.expires_at.0,
+            "preauthId": self.preauth_id,
         })
     }
 
-    fn as_eip712(&self) -> eip712::Terms {
+    pub(super) fn as_eip712(&self) -> eip712::Terms {
         eip712::Terms {
             sender: self.sender,
             receiver: self.receiver,
@@ -101,15 +66,6 @@ impl Terms {
             preauthId: self.preauth_id,
         }
     }
-}
-
-/// The contract's `consent` bytes for a signature over the terms: the kind byte, then the signature.
-#[must_use]
-pub fn consent_bytes(signature: &[u8]) -> Bytes {
-    let mut consent = Vec::with_capacity(signature.len() + 1);
-    consent.push(SIGNED_CONSENT_KIND);
-    consent.extend_from_slice(signature);
-    consent.into()
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use futures::FutureExt;
 use uuid::Uuid;
 
-use super::terms::Judged;
+use super::payer::Payer;
+use super::terms::{Judged, Purpose};
 use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::chain::EscrowCall;
-use crate::model::{CallFailure, OperationKind, PreauthKey, PreauthStatus, Tenant};
+use crate::model::{CallFailure, Consent, OperationKind, PreauthKey, PreauthStatus, Tenant};
 use crate::store::preauths::NewPreauth;
 use crate::store::{operations, preauths};
 
@@ -22,29 +23,33 @@ impl Preauths {
         creation: NewAuthorization,
         wait: Wait,
     ) -> Result<Ending, Fault> {
-        self.ended(self.try_authorize(tenant, creation, wait).await)
+        self.ended(self.lock(tenant, creation, Payer::Named, wait).await)
     }
 
-    async fn try_authorize(
+    pub(super) async fn lock(
         &self,
         tenant: &Tenant,
         creation: NewAuthorization,
+        payer: Payer,
         wait: Wait,
     ) -> Result<Ending, Stop> {
         self.accepts_work()?;
-        let plan = self.plan(tenant, &creation).await?;
+        let plan = self.plan(tenant, &creation, payer, Purpose::Lock).await?;
+        let consent = plan.consent.as_ref().map(Consent::encode).unwrap_or_default();
         let escrow = self.inner.settings.escrow;
         let call = EscrowCall {
             kind: OperationKind::Authorize,
             terms: plan.terms,
             amount: plan.terms.hold,
-            consent: plan.consent.clone(),
+            consent: consent.clone(),
         };
         let checked = tokio::time::timeout(
             self.inner.settings.request_timeout,
             self.inner.checker.would_lock(escrow, call),
         );
-        checked.await.unwrap_or(Err(Refusal::PreapprovalUnknown))?;
+        if let Err(refusal) = checked.await.unwrap_or(Err(Refusal::PreapprovalUnknown)) {
+            return Err(self.look_closer(&plan, refusal).await.into());
+        }
 
         let judged = Some(plan.judged).filter(Judged::depends_on_others);
         let new = NewPreauth {
@@ -60,10 +65,10 @@ impl Preauths {
             amount: creation.amount,
             hold: plan.terms.hold,
             expires_at: plan.terms.expires_at,
-            consent: plan.consent,
+            consent,
             schedule: plan.schedule,
         };
-        let key = self.write_down(new, judged).await?;
+        let key = self.write_down(new, judged, payer).await?;
         self.inner.signals.work_arrived();
         match wait {
             Wait::ForOutcome => self.follow(key, Self::locked).await,
@@ -72,8 +77,13 @@ impl Preauths {
     }
 
     /// The preauth and the operation to lock it, in one change. A unique violation is an invoice that exists.
-    async fn write_down(&self, new: NewPreauth, judged: Option<Judged>) -> Result<PreauthKey, Stop> {
-        let now = self.inner.clock.wall();
+    async fn write_down(
+        &self,
+        new: NewPreauth,
+        judged: Option<Judged>,
+        payer: Payer,
+    ) -> Result<PreauthKey, Stop> {
+        let (now, chain_now) = (self.inner.clock.wall(), self.inner.clock.now());
         let written = self
             .inner
             .store
@@ -82,6 +92,7 @@ impl Preauths {
                     if let Some(judged) = judged {
                         judged.judge(tx).await?;
                     }
+                    payer.may_still_pay(tx, chain_now).await?;
                     let key = preauths::insert(tx, &new, now).await?;
                     operations::insert(tx, key, OperationKind::Authorize, None, new.expires_at, now).await?;
                     Ok(key)

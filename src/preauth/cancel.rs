@@ -7,10 +7,10 @@ use super::unclaimed::by_invoice;
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::model::{
-    InvoiceId, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey, PreauthStatus,
-    Tenant, TenantId,
+    EventKind, InvoiceId, Millis, OperationKind, OperationState, Preauth, PreauthEvent, PreauthKey,
+    PreauthStatus, Tenant, TenantId,
 };
-use crate::store::{Connection, StoreError, batches, operations, preauths};
+use crate::store::{Connection, StoreError, batches, events, operations, preauths};
 
 /// What a cancel found.
 enum Found {
@@ -116,6 +116,7 @@ async fn withdraw_lock(tx: &mut Connection, mut preauth: Preauth, now: Millis) -
         preauth.status = status;
         preauth.schedule = None;
         preauths::save(tx, &preauth, now).await?;
+        events::insert(tx, &preauth, EventKind::Cancelled, now).await?;
         return Ok(Found::Cancelled(Box::new(Snapshot::read(tx, preauth).await?)));
     }
     preauth.cancel_requested = true;

@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use alloy::primitives::Address;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Refusal;
+use super::refusal::{ConsentFlaw, Demand, Refusal};
 use crate::chain::{Chain, ChainError, DryRun, EscrowCall};
-use crate::lane::transaction_gas;
+use crate::lane::{fitting, transaction_gas};
 use crate::model::CallFailure;
 
 /// Creations in one dry run at most.
 const GROUP_LIMIT: usize = 60;
+/// Gas of one dry run at most: that of the largest transaction.
+const MAX_GAS: u64 = 16_777_216;
 /// Creations that may wait before their callers have to.
 const QUEUE_LIMIT: usize = 4_096;
 
@@ -63,15 +65,17 @@ async fn run(chain: Chain, mut operators: Vec<Address>, mut questions: mpsc::Rec
     }
 }
 
-/// Takes questions of one escrow out of those that wait. Two creations of one preauth id would spoil each other's
-/// answer, so the second waits for the next group.
+/// Takes questions of one escrow out of those that wait, as many as nodes run at once. Two creations of one preauth id
+/// would spoil each other's answer, so the second waits for the next group.
 fn take_group(waiting: &mut Vec<Question>) -> Vec<Question> {
     let mut seen = HashSet::new();
     let escrow = waiting.first().map(|question| question.escrow);
-    let (group, rest) = std::mem::take(waiting)
+    let (mut group, rest): (Vec<Question>, Vec<Question>) = std::mem::take(waiting)
         .into_iter()
         .partition(|question| Some(question.escrow) == escrow && seen.insert(question.call.terms.preauth_id));
-    *waiting = rest;
+    let calls: Vec<EscrowCall> = group.iter().map(|question| question.call.clone()).collect();
+    *waiting = group.split_off(fitting(&calls, MAX_GAS).max(1));
+    waiting.extend(rest);
     group
 }
 
@@ -131,8 +135,9 @@ fn refusal(failure: CallFailure) -> Refusal {
         }
         CallFailure::NotOperator | CallFailure::Paused => Refusal::ContractNotAvailable(failure.to_string()),
         CallFailure::ReceiverNotRegistered => Refusal::ReceiverNotActive,
-        CallFailure::ConsentRequired => Refusal::ConsentRequired,
-        CallFailure::InvalidConsent => Refusal::InvalidConsent,
+        CallFailure::ConsentRequired => Refusal::ConsentRequired(Demand::Sender),
+        CallFailure::InvalidConsent => Refusal::InvalidConsent(ConsentFlaw::NotSigned),
+        CallFailure::ConsentUsed => Refusal::InvalidConsent(ConsentFlaw::Used),
         CallFailure::InsufficientAllowance => Refusal::InsufficientAllowance,
         CallFailure::InsufficientBalance => Refusal::InsufficientBalance,
         CallFailure::Other(reason) => Refusal::TokenRefused(reason),
@@ -143,9 +148,9 @@ fn refusal(failure: CallFailure) -> Refusal {
 mod tests {
     use super::*;
     use crate::model::{BaseUnits, ChainTime, OperationKind, Terms};
-    use alloy::primitives::B256;
+    use alloy::primitives::{B256, Bytes};
 
-    fn question(id: u8) -> Question {
+    fn question(id: u8, consent: &'static [u8]) -> Question {
         let terms = Terms {
             sender: Address::ZERO,
             receiver: Address::ZERO,
@@ -158,17 +163,37 @@ mod tests {
             kind: OperationKind::Authorize,
             terms,
             amount: BaseUnits::ZERO,
-            consent: Default::default(),
+            consent: Bytes::from_static(consent),
         };
         Question { escrow: Address::ZERO, call, answer: oneshot::channel().0 }
     }
 
     #[test]
     fn creations_of_one_invoice_are_asked_one_after_the_other() {
-        let mut waiting = vec![question(1), question(2), question(1), question(1)];
+        let mut waiting = vec![question(1, &[]), question(2, &[]), question(1, &[]), question(1, &[])];
         assert_eq!(take_group(&mut waiting).len(), 2);
         assert_eq!(take_group(&mut waiting).len(), 1);
         assert_eq!(take_group(&mut waiting).len(), 1);
         assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn a_group_is_no_larger_than_nodes_run_at_once() {
+        // Each of these may deploy a wallet.
+        static UNDEPLOYED: [u8; 33] =
+            alloy::hex!("016492649264926492649264926492649264926492649264926492649264926492");
+        let mut waiting: Vec<Question> = (0..60).map(|id| question(id, &UNDEPLOYED)).collect();
+        let mut groups = Vec::new();
+        while !waiting.is_empty() {
+            groups.push(take_group(&mut waiting));
+        }
+        assert!(groups.len() > 1);
+        for group in &groups {
+            let calls: Vec<EscrowCall> = group.iter().map(|question| question.call.clone()).collect();
+            assert!(transaction_gas(&calls).0 <= MAX_GAS);
+        }
+        let asked: Vec<u8> =
+            groups.iter().flatten().map(|question| question.call.terms.preauth_id[0]).collect();
+        assert_eq!(asked, (0..60).collect::<Vec<u8>>(), "in the order in which they came");
     }
 }

@@ -7,14 +7,20 @@
 mod authorize;
 mod cancel;
 mod check;
+mod consents;
+mod events;
 mod past;
 mod patrol;
+mod pay;
+mod pay_link;
+mod payer;
 mod query;
 mod reconcile;
 mod refusal;
 mod repair;
 mod schedule;
 mod settle;
+mod signing;
 mod terms;
 mod unclaimed;
 mod wait;
@@ -23,17 +29,21 @@ mod wallets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::Address;
 
 use crate::chain::{Chain, ChainClock, ChainError};
 use crate::lane::{Signals, Standing};
-use crate::model::{Account, ChainTime, InvoiceId, OperationKind, Preauth, TokenAmount};
+use crate::model::{Account, ChainTime, Consent, InvoiceId, OperationKind, Preauth, TokenAmount};
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
+pub use consents::ConsentOffer;
+pub use events::Told;
 pub use patrol::Patrol;
+pub use pay::{OpenedPayLink, Signed};
+pub use pay_link::{MadePayLink, NewPayLink, PayLinkView};
 pub use reconcile::{ReconcileError, Scope, reconcile};
-pub use refusal::Refusal;
+pub use refusal::{ConsentFlaw, Demand, Refusal};
 pub use repair::{RepairError, repair};
 pub use schedule::Sweeper;
 pub use terms::OfferedTerms;
@@ -48,6 +58,10 @@ pub const MIN_TTL_SECONDS: u64 = 60;
 pub const MAX_TTL_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// A tenant's time to live where nobody chose one: 24 hours, in seconds.
 pub const DEFAULT_TTL_SECONDS: u64 = 24 * 60 * 60;
+/// A pay link's time where nobody chose one: 24 hours, in seconds.
+pub const DEFAULT_LINK_SECONDS: u64 = 24 * 60 * 60;
+/// How old terms may be when the signature over them arrives through a pay link, in seconds: 15 minutes.
+pub const OFFER_SECONDS: u64 = 15 * 60;
 /// Largest tip a tenant may allow, in basis points.
 pub const MAX_TIP_BPS: u16 = 5_000;
 
@@ -56,6 +70,8 @@ pub const MAX_TIP_BPS: u16 = 5_000;
 pub struct PreauthSettings {
     /// The escrow that new preauthorizations use.
     pub escrow: Address,
+    /// The Permit2 that this escrow uses, where it is on this chain.
+    pub permit2: Option<Address>,
     /// The operator keys' addresses, for dry runs of creations.
     pub operators: Vec<Address>,
     /// How long a request waits for its outcome before it is answered with 202.
@@ -98,12 +114,17 @@ impl Preauths {
     }
 
     /// Turns an early stop back into what it is for the caller.
-    fn ended(&self, result: Result<Ending, Stop>) -> Result<Ending, Fault> {
+    fn told<T>(&self, result: Result<T, Stop>) -> Result<Result<T, Refusal>, Fault> {
         match result {
-            Ok(ending) => Ok(ending),
-            Err(Stop::Refused(refusal)) => Ok(Ending::Refused(refusal)),
+            Ok(value) => Ok(Ok(value)),
+            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
             Err(Stop::Fault(fault)) => Err(self.noted(fault)),
         }
+    }
+
+    /// The same for a verb that has endings of its own.
+    fn ended(&self, result: Result<Ending, Stop>) -> Result<Ending, Fault> {
+        Ok(self.told(result)?.unwrap_or_else(Ending::Refused))
     }
 
     /// A fault of the database may be everybody's business.
@@ -127,8 +148,8 @@ pub struct NewAuthorization {
     pub expires_at: RequestedTime,
     /// When to settle the full amount, if the payer's system said so at creation.
     pub settle_at: RequestedTime,
-    /// The payer's signature over the offered terms.
-    pub signature: Option<Bytes>,
+    /// The payer's signed consent to the offered terms.
+    pub consent: Option<Consent>,
 }
 
 /// A time as the client asked for it. Its form is judged after other rules (the order of the checks is fixed), so a

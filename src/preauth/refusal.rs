@@ -1,6 +1,28 @@
 //! Every way a request can be refused.
 
-use crate::model::{CallFailure, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+
+/// What is wrong with a consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConsentFlaw {
+    /// It is not the sender's signature over these terms.
+    NotSigned,
+    /// The permit is not the sender's for this hold, expiry and nonce, and his allowance does not do instead.
+    Permit,
+    /// Its nonce was used, or withdrawn by the sender.
+    Used,
+}
+
+/// Who demands that consent is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// The sender, on chain.
+    Sender,
+    /// The tenant, for all its creations.
+    Tenant,
+    /// The way he came, which makes anybody a sender.
+    PayLink,
+}
 
 /// Why a request was refused. `http` gives each its status, message and code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +48,12 @@ pub enum Refusal {
     /// Registered with the tenant, but not (yet) allowed on chain.
     ReceiverNotActive,
     InvoiceExists,
-    /// The signature is not the sender's over the terms.
-    InvalidConsent,
-    /// The sender demands signed consent.
-    ConsentRequired,
+    /// Neither this token nor what stands beside it takes this kind of consent.
+    ConsentNotSupported(ConsentKind),
+    /// The token takes this kind of consent from accounts with a key only.
+    ConsentNotByContract(ConsentKind),
+    InvalidConsent(ConsentFlaw),
+    ConsentRequired(Demand),
     /// No contract, another contract, paused, or the operator key was revoked.
     ContractNotAvailable(String),
     InsufficientAllowance,
@@ -42,6 +66,24 @@ pub enum Refusal {
     NotReady(String),
     /// Accepted, and then the lock failed on chain: the invoice id is used up.
     LockFailed(CallFailure),
+
+    // Of pay links.
+    /// There is no such link, or it was taken back.
+    PayLinkNotFound,
+    /// The invoice has a link that is open.
+    PayLinkExists,
+    /// A link that was used cannot be taken back.
+    PayLinkUsed,
+    /// The link's time is over.
+    PayLinkLapsed,
+    /// `linkExpiresAt` is malformed, past, or later than the terms allow.
+    InvalidLinkExpiry(&'static str),
+    /// The link is for another wallet.
+    OtherPayer,
+    /// The signed expiry is not one that was offered in the last minutes.
+    OfferLapsed,
+    /// The merchant may begin nothing new.
+    TenantDisabled,
 
     // Of what follows.
     NotFound,

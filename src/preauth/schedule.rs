@@ -1,4 +1,4 @@
-//! What falls due with time: scheduled settlements, and the return of what nobody settled.
+//! What falls due with time: scheduled settlements, the return of what nobody settled, and word of it beforehand.
 //!
 //! Nothing is kept in memory. With every block the database is asked what is due by the chain's clock; a missed look
 //! costs delay and nothing else, and what fell due while the daemon was down is found at its start.
@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::ChainClock;
 use crate::lane::{Signals, Standing};
-use crate::model::{Millis, OperationKind, Preauth};
-use crate::store::{Store, StoreError, operations, preauths};
+use crate::model::{EventKind, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus};
+use crate::store::{Connection, Store, StoreError, events, operations, preauths};
 
 /// Due rows per look.
 const PAGE: u32 = 500;
@@ -26,12 +26,20 @@ pub struct Sweeper {
     clock: ChainClock,
     signals: Signals,
     standing: Standing,
+    /// How long before its expiry a hold is announced to expire, in seconds; 0: never.
+    warn_before: u64,
 }
 
 impl Sweeper {
     #[must_use]
-    pub fn new(store: Store, clock: ChainClock, signals: Signals, standing: Standing) -> Self {
-        Self { store, clock, signals, standing }
+    pub fn new(
+        store: Store,
+        clock: ChainClock,
+        signals: Signals,
+        standing: Standing,
+        warn_before: u64,
+    ) -> Self {
+        Self { store, clock, signals, standing, warn_before }
     }
 
     /// Sweeps until told to stop. Faults are logged and outlived.
@@ -49,6 +57,10 @@ impl Sweeper {
                     self.standing.note(&self.store, &error);
                     tracing::error!(%error, "the sweep failed");
                 }
+            }
+            if let Err(error) = self.warn().await {
+                self.standing.note(&self.store, &error);
+                tracing::error!(%error, "what expires soon could not be announced");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -107,9 +119,51 @@ impl Sweeper {
     }
 }
 
+impl Sweeper {
+    /// Announces, once for each, the holds that expire soon. What expired while the daemon was down is past announcing.
+    pub(crate) async fn warn(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let until = now.saturating_add(self.warn_before);
+        let damaged = self.standing.unreadable_count();
+        let soon = {
+            let mut reader = self.store.read().await?;
+            preauths::unwarned(&mut reader, now, until, PAGE.saturating_add(damaged)).await?
+        };
+        let soon: Vec<PreauthKey> =
+            self.standing.readable(soon).into_iter().map(|preauth| preauth.key).collect();
+        if soon.is_empty() {
+            return Ok(());
+        }
+        let (keys, wall) = (soon.clone(), self.clock.wall());
+        self.store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    for key in keys {
+                        warn_of(tx, key, wall).await?;
+                    }
+                    Ok(())
+                }
+                .boxed()
+            })
+            .await?;
+        self.signals.changed(soon);
+        Ok(())
+    }
+}
+
+/// Tells what the hold is now, unless it is open no more: the row was read before the change began.
+async fn warn_of(tx: &mut Connection, key: PreauthKey, now: Millis) -> Result<(), StoreError> {
+    let preauth = preauths::by_key(tx, key).await?;
+    if preauth.status != PreauthStatus::Authorized {
+        return Ok(());
+    }
+    preauths::mark_warned(tx, key).await?;
+    events::insert(tx, &preauth, EventKind::Expiring, now).await
+}
+
 /// Begins an operation unless another is open: the row was read before the change began.
 async fn begin(
-    tx: &mut crate::store::Connection,
+    tx: &mut Connection,
     preauth: &Preauth,
     kind: OperationKind,
     amount: Option<(crate::model::BaseUnits, crate::model::TokenAmount)>,

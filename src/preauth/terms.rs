@@ -1,15 +1,17 @@
 //! From a creation to its terms: the checks that need no chain, in the order that is fixed, and the offer of terms a
 //! payer can sign.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, U256};
 
+use super::payer::Payer;
 use super::{
-    Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal, RequestedTime, Stop,
+    ConsentOffer, Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal,
+    RequestedTime, Stop,
 };
 use crate::chain::approve_input;
 use crate::model::{
-    AmountError, BaseUnits, ChainTime, Creation, Rules, Schedule, Tenant, TenantId, Terms, Token,
-    TokenAmount, WalletRole, consent_bytes, derive_preauth_id, hold_with_tip,
+    Account, AmountError, BaseUnits, ChainTime, Consent, Creation, InvoiceId, Rules, Schedule, Tenant,
+    TenantId, Terms, Token, TokenAmount, WalletRole, derive_preauth_id, hold_with_tip,
 };
 use crate::store::{Connection, preauths, tokens, wallets};
 
@@ -24,6 +26,16 @@ pub struct OfferedTerms {
     pub typed_data: serde_json::Value,
     /// Input of the transaction to the token that allows the escrow to take the hold.
     pub approve_input: Bytes,
+    /// Every way to consent that there is for the token.
+    pub consents: Vec<ConsentOffer>,
+}
+
+/// What a plan is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Terms that are to be consented to: no consent is looked at.
+    Offer,
+    Lock,
 }
 
 /// A creation that passed every check but the chain's.
@@ -31,8 +43,8 @@ pub(super) struct Plan {
     pub terms: Terms,
     pub token: Token,
     pub schedule: Option<Schedule>,
-    /// The contract's consent bytes.
-    pub consent: Bytes,
+    /// `None`: the allowance is the consent.
+    pub consent: Option<Consent>,
     pub judged: Judged,
 }
 
@@ -46,44 +58,74 @@ impl Preauths {
         tenant: &Tenant,
         creation: NewAuthorization,
     ) -> Result<Result<OfferedTerms, Refusal>, Fault> {
-        match self.plan(tenant, &creation).await {
-            Ok(plan) => Ok(Ok(self.offer(&plan))),
-            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
-            Err(Stop::Fault(fault)) => Err(fault),
-        }
+        self.told(self.offer_to(tenant, &creation, Payer::Named).await)
     }
 
-    fn offer(&self, plan: &Plan) -> OfferedTerms {
+    pub(super) async fn offer_to(
+        &self,
+        tenant: &Tenant,
+        creation: &NewAuthorization,
+        payer: Payer,
+    ) -> Result<OfferedTerms, Stop> {
+        let plan = self.plan(tenant, creation, payer, Purpose::Offer).await?;
         let escrow = self.inner.settings.escrow;
         let chain_id = self.inner.chain.chain_id();
-        OfferedTerms {
+        Ok(OfferedTerms {
+            consents: self.consent_offers(&plan.terms, &plan.token).await?,
             terms: plan.terms,
             escrow,
             chain_id,
             decimals: plan.token.decimals,
             typed_data: plan.terms.typed_data(chain_id, escrow),
-            approve_input: approve_input(escrow, plan.terms.hold),
-        }
+            approve_input: approve_input(escrow, U256::from(plan.terms.hold.get())),
+        })
     }
 
-    /// Amount, wallets, token, expiry, rules, registrations, invoice: in this order.
-    pub(super) async fn plan(&self, tenant: &Tenant, creation: &NewAuthorization) -> Result<Plan, Stop> {
-        if creation.amount.is_zero() {
+    /// Amount, wallets, token, expiry, rules, consent, registrations, invoice: in this order.
+    pub(super) async fn plan(
+        &self,
+        tenant: &Tenant,
+        creation: &NewAuthorization,
+        payer: Payer,
+        purpose: Purpose,
+    ) -> Result<Plan, Stop> {
+        let price = self.price(tenant, &Asked::from(creation), payer, purpose).await?;
+        let terms = Terms {
+            sender: creation.sender.address(),
+            receiver: creation.receiver.address(),
+            token: creation.token.address(),
+            hold: price.judged.hold,
+            expires_at: price.judged.expires_at,
+            preauth_id: derive_preauth_id(tenant.id, &creation.invoice),
+        };
+        let Price { token, schedule, judged } = price;
+        Ok(Plan { terms, token, schedule, consent: creation.consent.clone(), judged })
+    }
+
+    /// The same checks where it may not be known yet who pays.
+    pub(super) async fn price(
+        &self,
+        tenant: &Tenant,
+        asked: &Asked<'_>,
+        payer: Payer,
+        purpose: Purpose,
+    ) -> Result<Price, Stop> {
+        if asked.amount.is_zero() {
             return Err(Refusal::AmountNotPositive.into());
         }
-        let (sender, receiver) = (creation.sender.address(), creation.receiver.address());
-        if sender == receiver {
+        let (sender, receiver) = (asked.sender.map(Account::address), asked.receiver.address());
+        if sender == Some(receiver) {
             return Err(Refusal::SameWallet.into());
         }
         let mut reader = self.inner.store.read().await?;
-        let token = tokens::by_address(&mut reader, creation.token.address()).await?;
+        let token = tokens::by_address(&mut reader, asked.token.address()).await?;
         let token = token.filter(|token| token.active).ok_or(Refusal::TokenNotActive)?;
-        let amount = in_base_units(creation.amount, token.decimals)?;
+        let amount = in_base_units(asked.amount, token.decimals)?;
         let hold = hold_with_tip(amount, tenant.allowed_tip_bps).map_err(|_| Refusal::AmountTooLarge)?;
 
         let now = self.inner.clock.now();
-        let expires_at = expiry(creation, tenant, now)?;
-        let schedule = full_settlement(creation, amount, now, expires_at)?;
+        let expires_at = expiry(asked, tenant, now)?;
+        let schedule = full_settlement(asked, amount, now, expires_at)?;
         let judged = Judged {
             tenant: tenant.id,
             rules: tenant.rules.clone(),
@@ -96,28 +138,61 @@ impl Preauths {
             expires_at,
         };
         judged.judge(&mut reader).await?;
+        // The token may have to be asked: nothing of the database is held meanwhile.
+        drop(reader);
+        if purpose == Purpose::Lock {
+            payer.has_consented(asked.consent)?;
+            self.judge_consent(tenant, asked.consent, &token).await?;
+        }
 
-        for (address, role) in [(sender, WalletRole::Sender), (receiver, WalletRole::Receiver)] {
-            if wallets::registered(&mut reader, tenant.id, address, role).await?.is_none() {
-                return Err(Refusal::WalletNotRegistered(role).into());
-            }
+        let mut reader = self.inner.store.read().await?;
+        if let Some(sender) = sender {
+            payer.may_be_named(&mut reader, tenant.id, sender).await?;
+        }
+        let role = WalletRole::Receiver;
+        if wallets::registered(&mut reader, tenant.id, receiver, role).await?.is_none() {
+            return Err(Refusal::WalletNotRegistered(role).into());
         }
         drop(reader);
-        if self.by_invoice(tenant.id, &creation.invoice).await?.is_some() {
+        if self.by_invoice(tenant.id, asked.invoice).await?.is_some() {
             return Err(Refusal::InvoiceExists.into());
         }
-        let terms = Terms {
-            sender,
-            receiver,
-            token: creation.token.address(),
-            hold,
-            expires_at,
-            preauth_id: derive_preauth_id(tenant.id, &creation.invoice),
-        };
-        let consent =
-            creation.signature.as_ref().map(|signature| consent_bytes(signature)).unwrap_or_default();
-        Ok(Plan { terms, token, schedule, consent, judged })
+        Ok(Price { token, schedule, judged })
     }
+}
+
+/// What is asked for, whoever pays.
+pub(super) struct Asked<'a> {
+    pub invoice: &'a InvoiceId,
+    pub sender: Option<&'a Account>,
+    pub receiver: &'a Account,
+    pub token: &'a Account,
+    pub amount: TokenAmount,
+    pub expires_at: RequestedTime,
+    pub settle_at: RequestedTime,
+    pub consent: Option<&'a Consent>,
+}
+
+impl<'a> From<&'a NewAuthorization> for Asked<'a> {
+    fn from(creation: &'a NewAuthorization) -> Self {
+        Self {
+            invoice: &creation.invoice,
+            sender: Some(&creation.sender),
+            receiver: &creation.receiver,
+            token: &creation.token,
+            amount: creation.amount,
+            expires_at: creation.expires_at,
+            settle_at: creation.settle_at,
+            consent: creation.consent.as_ref(),
+        }
+    }
+}
+
+/// What was asked for, checked and counted.
+pub(super) struct Price {
+    pub token: Token,
+    pub schedule: Option<Schedule>,
+    pub judged: Judged,
 }
 
 /// A creation as the rules see it. Where a rule depends on what else is open it is judged once more in the change that
@@ -127,12 +202,12 @@ pub(super) struct Judged {
     tenant: TenantId,
     rules: Rules,
     token: Token,
-    sender: Address,
+    sender: Option<Address>,
     receiver: Address,
-    amount: BaseUnits,
-    hold: BaseUnits,
-    now: ChainTime,
-    expires_at: ChainTime,
+    pub amount: BaseUnits,
+    pub hold: BaseUnits,
+    pub now: ChainTime,
+    pub expires_at: ChainTime,
 }
 
 impl Judged {
@@ -142,10 +217,9 @@ impl Judged {
 
     pub(super) async fn judge(&self, connection: &mut Connection) -> Result<(), Stop> {
         let contract = self.token.contract.address();
-        let open_total = if self.depends_on_others() {
-            preauths::open_total(connection, self.tenant, self.sender, contract).await?
-        } else {
-            0
+        let open_total = match self.sender.filter(|_| self.depends_on_others()) {
+            Some(sender) => preauths::open_total(connection, self.tenant, sender, contract).await?,
+            None => 0,
         };
         let creation = Creation {
             sender: self.sender,
@@ -170,11 +244,11 @@ pub(super) fn in_base_units(amount: TokenAmount, decimals: u8) -> Result<BaseUni
     })
 }
 
-fn expiry(creation: &NewAuthorization, tenant: &Tenant, now: ChainTime) -> Result<ChainTime, Refusal> {
-    let expires_at = match creation.expires_at {
+fn expiry(asked: &Asked<'_>, tenant: &Tenant, now: ChainTime) -> Result<ChainTime, Refusal> {
+    let expires_at = match asked.expires_at {
         RequestedTime::At(expires_at) => expires_at,
         RequestedTime::Malformed => return Err(Refusal::InvalidExpiry("must be RFC 3339 with a time zone")),
-        RequestedTime::Absent if creation.signature.is_some() => return Err(Refusal::ConsentWithoutExpiry),
+        RequestedTime::Absent if asked.consent.is_some() => return Err(Refusal::ConsentWithoutExpiry),
         RequestedTime::Absent => return Ok(now.saturating_add(tenant.default_ttl_seconds)),
     };
     let ttl = expires_at.seconds_since(now);
@@ -188,13 +262,13 @@ fn expiry(creation: &NewAuthorization, tenant: &Tenant, now: ChainTime) -> Resul
 }
 
 fn full_settlement(
-    creation: &NewAuthorization,
+    asked: &Asked<'_>,
     amount: BaseUnits,
     now: ChainTime,
     expires_at: ChainTime,
 ) -> Result<Option<Schedule>, Refusal> {
-    let settle_at = settlement_time(creation.settle_at, now, expires_at)?;
-    Ok(settle_at.map(|settle_at| Schedule { settle_at, amount, written: creation.amount }))
+    let settle_at = settlement_time(asked.settle_at, now, expires_at)?;
+    Ok(settle_at.map(|settle_at| Schedule { settle_at, amount, written: asked.amount }))
 }
 
 /// When to settle: ahead of now and before the expiry.

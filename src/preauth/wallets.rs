@@ -1,11 +1,11 @@
 //! Wallets of a tenant: registration with proof, listing, removal.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::{SolStruct, eip712_domain};
+use alloy::sol_types::{Eip712Domain, SolStruct, eip712_domain};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 
 use super::{Fault, Preauths};
-use crate::model::{Account, ChainTime, Tenant, TenantId, WalletRole};
+use crate::model::{Account, ChainTime, Tenant, TenantId, WalletRole, typed_data};
 use crate::store::StoreError;
 use crate::store::wallets::{self, Wallet};
 
@@ -252,37 +252,24 @@ impl WalletRegistration {
     }
 
     fn digest(&self, chain_id: u64) -> B256 {
-        let domain = eip712_domain! { name: "preauthd", version: "1", chain_id: chain_id, };
-        self.0.eip712_signing_hash(&domain)
+        self.0.eip712_signing_hash(&domain(chain_id))
     }
 
     /// The JSON that `eth_signTypedData_v4` takes.
     fn typed_data(&self, chain_id: u64) -> serde_json::Value {
         let eip712::WalletRegistration { tenant, wallet, nonce, deadline } = &self.0;
-        serde_json::json!({
-            "types": {
-                "EIP712Domain": [
-                    { "name": "name", "type": "string" },
-                    { "name": "version", "type": "string" },
-                    { "name": "chainId", "type": "uint256" },
-                ],
-                "WalletRegistration": [
-                    { "name": "tenant", "type": "bytes16" },
-                    { "name": "wallet", "type": "address" },
-                    { "name": "nonce", "type": "bytes32" },
-                    { "name": "deadline", "type": "uint256" },
-                ],
-            },
-            "primaryType": "WalletRegistration",
-            "domain": { "name": "preauthd", "version": "1", "chainId": chain_id },
-            "message": {
-                "tenant": tenant,
-                "wallet": wallet.to_checksum(None),
-                "nonce": nonce,
-                "deadline": deadline.to_string(),
-            },
-        })
+        let message = serde_json::json!({
+            "tenant": tenant,
+            "wallet": wallet.to_checksum(None),
+            "nonce": nonce,
+            "deadline": deadline.to_string(),
+        });
+        typed_data::<eip712::WalletRegistration>(&domain(chain_id), message)
     }
+}
+
+fn domain(chain_id: u64) -> Eip712Domain {
+    eip712_domain! { name: "preauthd", version: "1", chain_id: chain_id, }
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use alloy::primitives::Bytes;
 use alloy::transports::TransportErrorKind;
 use rand::RngExt;
 
 use super::gate::Ticket;
 use super::life::{Life, Verdict};
-use super::network::read_signed;
 use super::node::{self, Node};
 use crate::store::batches;
 
@@ -76,12 +76,12 @@ impl Life {
     }
 
     /// Nothing is sent that is not written down.
-    async fn check_written(&self, raw: &[u8]) -> Verdict {
-        let sent = read_signed(raw).ok_or("bytes were sent that are no transaction")?;
+    async fn check_written(&mut self, raw: &Bytes) -> Verdict {
+        let sent = self.network.read_signed(raw).ok_or("bytes were sent that are no transaction")?;
         let Some(running) = &self.running else { return Ok(()) };
         let mut reader = running.store.read().await.unwrap();
         let open = batches::open(&mut reader, Some(sent.from)).await.unwrap();
-        let written = open.iter().flat_map(|batch| &batch.attempts).any(|attempt| *attempt.raw == *raw);
+        let written = open.iter().flat_map(|batch| &batch.attempts).any(|attempt| attempt.raw == *raw);
         // A batch that was closed in the meantime may still be on its way.
         let was_written = written || batches::attempt_exists(&mut reader, sent.hash).await.unwrap();
         if was_written { Ok(()) } else { Err(format!("{} was sent before it was written down", sent.hash)) }

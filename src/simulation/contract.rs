@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, Bytes, LogData, U256};
-use alloy::sol_types::{Revert, SolCall, SolError, SolEvent, SolInterface};
+use alloy::sol_types::{Revert, SolCall, SolError, SolEvent};
 
-use crate::chain::IPreauthEscrow::CallResult;
-use crate::chain::PreauthEscrow::{self, PreauthEscrowCalls as Calls};
-use crate::chain::{CONTRACT_MAX_HOLD_SECONDS, DemoToken};
-use crate::model::{BaseUnits, ChainTime, Terms};
+use crate::chain::IPreauthEscrow::Failure;
+use crate::chain::{CONTRACT_MAX_HOLD_SECONDS, DemoToken, EscrowCall, PreauthEscrow, RawInput};
+use crate::model::{ChainTime, OperationKind, Terms};
 
 pub const ESCROW: Address = Address::repeat_byte(0xe5);
 /// Numbers of the contract's statuses; an open preauth stores the hash of its terms instead.
@@ -87,30 +86,29 @@ pub struct Contracts {
 impl Contracts {
     /// Runs an input of the escrow as `caller` in a block of `time`; a revert changes nothing. `Err` holds the revert data.
     pub fn run(&mut self, caller: Address, time: ChainTime, input: &[u8]) -> Ran {
-        let Ok(call) = Calls::abi_decode(input) else { return Err(Bytes::new()) };
-        let Calls::batch(batch) = call else { return self.run_alone(caller, time, &call) };
+        let calls = match RawInput::read(input) {
+            Some(RawInput::Alone(call)) => return self.run_alone(caller, time, &call),
+            Some(RawInput::Batch(calls)) => calls,
+            None => return Err(Bytes::new()),
+        };
         let mut logs = Vec::new();
-        for (index, input) in batch.calls.iter().enumerate() {
-            let call = Calls::abi_decode(input).map_err(|_| Bytes::new())?;
-            match self.run_alone(caller, time, &call) {
+        for (index, call) in calls.iter().enumerate() {
+            match self.run_alone(caller, time, call) {
                 Ok(happened) => logs.extend(happened),
-                Err(reason) => logs.push(call_failed(&call, index, input, reason)),
+                Err(reason) => logs.push(call_failed(call, index, reason)),
             }
         }
         Ok(logs)
     }
 
     /// What a dry run of a batch answers.
-    pub fn dry_run(&self, caller: Address, time: ChainTime, calls: &[Bytes]) -> Bytes {
+    pub fn dry_run(&self, caller: Address, time: ChainTime, calls: &[EscrowCall]) -> Bytes {
         let mut after = self.clone();
-        let results = calls.iter().map(|input| match Calls::abi_decode(input) {
-            Ok(call) => match after.run_alone(caller, time, &call) {
-                Ok(_) => CallResult { success: true, reason: Bytes::new() },
-                Err(reason) => CallResult { success: false, reason },
-            },
-            Err(_) => CallResult { success: false, reason: Bytes::new() },
+        let failures = calls.iter().enumerate().filter_map(|(index, call)| {
+            let reason = after.run_alone(caller, time, call).err()?;
+            Some(Failure { index: U256::from(index), reason })
         });
-        PreauthEscrow::batchCall::abi_encode_returns(&results.collect::<Vec<_>>()).into()
+        PreauthEscrow::batchCall::abi_encode_returns(&failures.collect::<Vec<_>>()).into()
     }
 
     pub fn word(&self, preauth_id: B256) -> B256 {
@@ -122,16 +120,13 @@ impl Contracts {
         self.claimable.iter().filter(|((_, of), _)| *of == token).map(|(_, units)| units).sum()
     }
 
-    fn run_alone(&mut self, caller: Address, time: ChainTime, call: &Calls) -> Ran {
+    fn run_alone(&mut self, caller: Address, time: ChainTime, call: &EscrowCall) -> Ran {
         let before = self.clone();
-        let ran = match call {
-            Calls::authorize(call) => self.authorize(caller, time, &terms_of(&call.terms)),
-            Calls::settle(call) => {
-                self.settle(caller, time, &terms_of(&call.terms), call.amount.to::<u128>())
-            }
-            Calls::cancel(call) => self.cancel(caller, &terms_of(&call.terms)),
-            Calls::expire(call) => self.expire(time, &terms_of(&call.terms)),
-            _ => Err(Bytes::new()),
+        let ran = match call.kind {
+            OperationKind::Authorize => self.authorize(caller, time, &call.terms),
+            OperationKind::Settle => self.settle(caller, time, &call.terms, call.amount.get()),
+            OperationKind::Cancel => self.cancel(caller, &call.terms),
+            OperationKind::Expire => self.expire(time, &call.terms),
         };
         if ran.is_err() {
             *self = before;
@@ -178,11 +173,8 @@ impl Contracts {
         self.close(preauth_id, SETTLED);
         self.settled.insert(preauth_id, amount);
         self.token(terms.token)?.transfer(ESCROW, terms.receiver, amount)?;
-        let settled = PreauthEscrow::Settled {
-            preauthId: preauth_id,
-            amount: Uint96::saturating_from(amount),
-            refund: Uint96::saturating_from(refund),
-        };
+        let settled =
+            PreauthEscrow::Settled { preauthId: preauth_id, amount: Uint96::saturating_from(amount) };
         let mut logs = vec![settled.encode_log_data()];
         logs.extend(self.refund(terms, refund)?);
         Ok(logs)
@@ -194,8 +186,7 @@ impl Contracts {
         }
         let preauth_id = self.open(terms)?;
         self.close(preauth_id, CANCELLED);
-        let refund = Uint96::saturating_from(terms.hold.get());
-        let mut logs = vec![PreauthEscrow::Cancelled { preauthId: preauth_id, refund }.encode_log_data()];
+        let mut logs = vec![PreauthEscrow::Cancelled { preauthId: preauth_id }.encode_log_data()];
         logs.extend(self.refund(terms, terms.hold.get())?);
         Ok(logs)
     }
@@ -209,8 +200,7 @@ impl Contracts {
                 .into());
         }
         self.close(preauth_id, EXPIRED);
-        let refund = Uint96::saturating_from(terms.hold.get());
-        let mut logs = vec![PreauthEscrow::Expired { preauthId: preauth_id, refund }.encode_log_data()];
+        let mut logs = vec![PreauthEscrow::Expired { preauthId: preauth_id }.encode_log_data()];
         logs.extend(self.refund(terms, terms.hold.get())?);
         Ok(logs)
     }
@@ -261,30 +251,11 @@ impl Contracts {
 type Uint40 = alloy::primitives::Uint<40, 1>;
 type Uint96 = alloy::primitives::Uint<96, 2>;
 
-fn terms_of(terms: &crate::chain::IPreauthEscrow::Terms) -> Terms {
-    Terms {
-        sender: terms.sender,
-        receiver: terms.receiver,
-        token: terms.token,
-        hold: BaseUnits::new(terms.hold.to::<u128>()).unwrap(),
-        expires_at: ChainTime(terms.expiresAt.to::<u64>()),
-        preauth_id: terms.preauthId,
-    }
-}
-
-fn call_failed(call: &Calls, index: usize, input: &Bytes, reason: Bytes) -> LogData {
-    let preauth_id = match call {
-        Calls::authorize(call) => call.terms.preauthId,
-        Calls::settle(call) => call.terms.preauthId,
-        Calls::cancel(call) => call.terms.preauthId,
-        Calls::expire(call) => call.terms.preauthId,
-        _ => B256::ZERO,
-    };
-    let selector: [u8; 4] = input[..4].try_into().unwrap();
+fn call_failed(call: &EscrowCall, index: usize, reason: Bytes) -> LogData {
     PreauthEscrow::CallFailed {
-        preauthId: preauth_id,
+        preauthId: call.terms.preauth_id,
         index: U256::from(index),
-        selector: selector.into(),
+        operation: call.encode()[4],
         reason,
     }
     .encode_log_data()

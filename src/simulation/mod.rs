@@ -8,7 +8,7 @@
 //!
 //! A violation prints its seed. `PREAUTHD_SEED=N cargo nextest run whatever_a_seed --no-capture` lives that life again, with a log;
 //! `PREAUTHD_SEEDS=N` chooses how many lives are lived, `PREAUTHD_FIRST_SEED=N` where they begin, `PREAUTHD_STEPS=N` how long
-//! each is stormy.
+//! each is stormy, `PREAUTHD_THREADS=N` how many are lived at once.
 
 mod answers;
 mod contract;
@@ -35,8 +35,6 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 const SEEDS: u64 = 400;
 /// Steps of bad weather in a life.
 const STEPS: u32 = 70;
-/// Threads that live.
-const THREADS: u64 = 3;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -44,10 +42,11 @@ fn setting(name: &str) -> Option<u64> {
 
 #[test]
 fn whatever_a_seed_brings_nothing_is_lost_and_nothing_happens_twice() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     runtime().block_on(stage::furnish(folder.path()));
     if let Some(seed) = setting("PREAUTHD_SEED") {
-        let report = live(seed, folder.path(), true).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        let lived = listening(true, |errors| live(seed, folder.path(), errors));
+        let report = lived.unwrap_or_else(|why| panic!("seed {seed}: {why}"));
         println!("seed {seed}: {report:?}");
         return;
     }
@@ -55,20 +54,21 @@ fn whatever_a_seed_brings_nothing_is_lost_and_nothing_happens_twice() {
         (setting("PREAUTHD_FIRST_SEED").unwrap_or(1), setting("PREAUTHD_SEEDS").unwrap_or(SEEDS));
     let next = AtomicU64::new(first);
     let (reports, failures) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
+    let live_on = |errors: &Errors| {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count || failures.lock().unwrap().len() >= 5 {
+                return;
+            }
+            match live(seed, folder.path(), errors) {
+                Ok(report) => reports.lock().unwrap().push(report),
+                Err(why) => drop(failures.lock().unwrap().insert(seed, why)),
+            }
+        }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count || failures.lock().unwrap().len() >= 5 {
-                        return;
-                    }
-                    match live(seed, folder.path(), false) {
-                        Ok(report) => reports.lock().unwrap().push(report),
-                        Err(why) => drop(failures.lock().unwrap().insert(seed, why)),
-                    }
-                }
-            });
+        for _ in 0..threads() {
+            scope.spawn(|| listening(false, live_on));
         }
     });
     let failures = failures.into_inner().unwrap();
@@ -78,13 +78,50 @@ fn whatever_a_seed_brings_nothing_is_lost_and_nothing_happens_twice() {
 }
 
 /// Lives the life of a seed in a copy of the furnished database.
-fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
-    let folder = tempfile::tempdir().unwrap();
+fn live(seed: u64, furnished: &Path, errors: &Errors) -> Result<Report, String> {
+    errors.0.lock().unwrap().clear();
+    let folder = folder();
     for file in std::fs::read_dir(furnished).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
     }
     let steps = setting("PREAUTHD_STEPS").map_or(STEPS, |steps| u32::try_from(steps).unwrap());
+    let life = std::panic::AssertUnwindSafe(|| {
+        runtime().block_on(async {
+            // As long as something blocks, tokio does not move the clock by itself.
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let hold = tokio::task::spawn_blocking(move || released.recv());
+            let lived = Life::begin(seed, folder.path().to_owned()).live(steps).await;
+            drop(release);
+            let _ = hold.await;
+            lived
+        })
+    });
+    let lived = std::panic::catch_unwind(life).unwrap_or_else(|panic| Err(words_of(panic)));
+    let said = errors.0.lock().unwrap();
+    let complaint = said.lines().find(|line| line.contains("ERROR"));
+    match complaint {
+        Some(complaint) if lived.is_ok() => Err(format!("it logged an error: {complaint}")),
+        _ => lived,
+    }
+}
+
+/// A folder in memory where the system has one: nothing here is about disks.
+fn folder() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Threads that live: as many as there are cores, `PREAUTHD_THREADS` where others need some.
+fn threads() -> u64 {
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    setting("PREAUTHD_THREADS").unwrap_or_else(cores)
+}
+
+/// Listens to what is logged meanwhile: aloud to everything, else to errors. Once for many lives, because every new
+/// listener is introduced to all who might speak.
+fn listening<T>(aloud: bool, meanwhile: impl FnOnce(&Errors) -> T) -> T {
     let errors = Errors::default();
     let listener = tracing_subscriber::fmt()
         .with_env_filter(if aloud { "preauthd=trace" } else { "preauthd=error" })
@@ -96,26 +133,7 @@ fn live(seed: u64, furnished: &Path, aloud: bool) -> Result<Report, String> {
         .without_time()
         .with_ansi(false)
         .finish();
-    let lived = tracing::subscriber::with_default(listener, || {
-        let life = std::panic::AssertUnwindSafe(|| {
-            runtime().block_on(async {
-                // As long as something blocks, tokio does not move the clock by itself.
-                let (release, released) = std::sync::mpsc::channel::<()>();
-                let hold = tokio::task::spawn_blocking(move || released.recv());
-                let lived = Life::begin(seed, folder.path().to_owned()).live(steps).await;
-                drop(release);
-                let _ = hold.await;
-                lived
-            })
-        });
-        std::panic::catch_unwind(life).unwrap_or_else(|panic| Err(words_of(panic)))
-    });
-    let said = errors.0.lock().unwrap();
-    let complaint = said.lines().find(|line| line.contains("ERROR"));
-    match complaint {
-        Some(complaint) if lived.is_ok() => Err(format!("it logged an error: {complaint}")),
-        _ => lived,
-    }
+    tracing::subscriber::with_default(listener, || meanwhile(&errors))
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -2,7 +2,7 @@
 //! higher, what is too cheap waits in the pool, and what a reorg undid may be mined again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use alloy::consensus::transaction::SignerRecoverable;
 use alloy::consensus::{Transaction as _, TxEnvelope};
@@ -11,6 +11,7 @@ use alloy::primitives::{Address, B256, Bytes, LogData, U256, keccak256};
 use rand::rngs::StdRng;
 use rand::seq::{IndexedMutRandom, IndexedRandom};
 use rand::{RngExt, SeedableRng};
+use serde_json::value::RawValue;
 
 use super::contract::Contracts;
 use crate::chain::BlockHeader;
@@ -94,6 +95,8 @@ pub struct Block {
     pub base_fee: u128,
     pub mined: Vec<Mined>,
     pub state: Arc<State>,
+    /// The block in a node's words, once somebody has asked for it.
+    pub told: OnceLock<Box<RawValue>>,
 }
 
 /// The hashes of a chain, by height.
@@ -148,7 +151,7 @@ impl Pool {
 }
 
 /// Reads signed bytes.
-pub fn read_signed(raw: &[u8]) -> Option<Transaction> {
+fn decode_signed(raw: &[u8]) -> Option<Transaction> {
     let envelope = TxEnvelope::decode_2718(&mut &raw[..]).ok()?;
     Some(Transaction {
         hash: *envelope.tx_hash(),
@@ -181,6 +184,8 @@ pub struct Network {
     /// Of the next block, in wei.
     pub base_fee: u128,
     pub gas_limit: u64,
+    /// What was read from signed bytes: recovering who signed costs more than all else a node does.
+    read: HashMap<Bytes, Transaction>,
     random: StdRng,
 }
 
@@ -188,7 +193,13 @@ impl Network {
     pub fn new(seed: u64, pools: usize, time: ChainTime, state: State, gas_limit: u64) -> Self {
         let hash = keccak256(seed.to_be_bytes());
         let header = BlockHeader { number: 0, hash, parent: B256::ZERO, timestamp: time, gas_limit };
-        let genesis = Block { header, base_fee: GWEI, mined: Vec::new(), state: Arc::new(state) };
+        let genesis = Block {
+            header,
+            base_fee: GWEI,
+            mined: Vec::new(),
+            state: Arc::new(state),
+            told: OnceLock::new(),
+        };
         Self {
             blocks: HashMap::from([(hash, Arc::new(genesis))]),
             branch: Arc::new(vec![hash]),
@@ -196,6 +207,7 @@ impl Network {
             foreign: Vec::new(),
             base_fee: GWEI,
             gas_limit,
+            read: HashMap::new(),
             random: StdRng::seed_from_u64(seed ^ 0xb10c),
         }
     }
@@ -206,6 +218,14 @@ impl Network {
 
     pub fn block(&self, hash: B256) -> Arc<Block> {
         Arc::clone(&self.blocks[&hash])
+    }
+
+    /// Reads signed bytes.
+    pub fn read_signed(&mut self, raw: &Bytes) -> Option<Transaction> {
+        if !self.read.contains_key(raw) {
+            self.read.insert(raw.clone(), decode_signed(raw)?);
+        }
+        self.read.get(raw).cloned()
     }
 
     /// Mines a block on the newest one, at `time` or later, of what waits.
@@ -235,7 +255,8 @@ impl Network {
         for pool in &mut self.pools {
             pool.waiting.retain(|(from, nonce), _| state.nonces.get(from).is_none_or(|next| nonce >= next));
         }
-        let block = Block { header, base_fee: self.base_fee, mined, state: Arc::new(state) };
+        let block =
+            Block { header, base_fee: self.base_fee, mined, state: Arc::new(state), told: OnceLock::new() };
         self.blocks.insert(header.hash, Arc::new(block));
         Arc::make_mut(&mut self.branch).push(header.hash);
         self.base_fee = match self.random.random_range(0..8) {

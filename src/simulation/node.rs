@@ -12,9 +12,9 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::contract::ESCROW;
-use super::network::{Block, Branch, GWEI, Mined, Network, State, read_signed};
+use super::network::{Block, Branch, GWEI, Mined, Network, State};
 use crate::chain::PreauthEscrow::{self, PreauthEscrowCalls as Calls};
-use crate::chain::{BlockHeader, DemoToken};
+use crate::chain::{BlockHeader, DemoToken, RawInput};
 use crate::model::ChainTime;
 
 type Outcome = Result<Box<RawValue>, ErrorPayload>;
@@ -42,9 +42,12 @@ impl Node {
 
     fn outcome(&self, network: &mut Network, method: &str, params: &Value) -> Outcome {
         match method {
-            "eth_getBlockByNumber" => {
-                result(&self.by_tag(network, &params[0]).map(|block| rpc_block(&block)))
-            }
+            "eth_getBlockByNumber" => match self.by_tag(network, &params[0]) {
+                Some(block) => {
+                    Ok(block.told.get_or_init(|| to_raw_value(&rpc_block(&block)).unwrap()).clone())
+                }
+                None => result(&()),
+            },
             "eth_getLogs" => self.logs(network, &params[0]),
             "eth_getTransactionReceipt" => result(&self.receipt(network, read(&params[0]))),
             "eth_getTransactionCount" => {
@@ -71,7 +74,8 @@ impl Node {
 
     /// Pools a transaction.
     fn send(&self, network: &mut Network, raw: Bytes) -> Outcome {
-        let transaction = read_signed(&raw).ok_or_else(|| error(-32000, "rlp: expected input".into()))?;
+        let transaction =
+            network.read_signed(&raw).ok_or_else(|| error(-32000, "rlp: expected input".into()))?;
         let hash = transaction.hash;
         let head = network.block(*self.seen.last().unwrap());
         match network.pools[self.pool].take(transaction, &head) {
@@ -103,10 +107,22 @@ impl Node {
                 _ => Err(error(3, "execution reverted".into())),
             };
         }
-        match Calls::abi_decode(&input) {
-            Ok(Calls::batch(batch)) => {
-                result(&contracts.dry_run(from.unwrap_or_default(), time, &batch.calls))
+        let caller = from.unwrap_or_default();
+        match RawInput::read(&input) {
+            Some(RawInput::Batch(calls)) => return result(&contracts.dry_run(caller, time, &calls)),
+            Some(RawInput::Alone(_)) => {
+                return match contracts.clone().run(caller, time, &input) {
+                    Ok(_) => result(&Bytes::new()),
+                    Err(data) => Err(ErrorPayload {
+                        code: 3,
+                        message: "execution reverted".into(),
+                        data: Some(to_raw_value(&data).unwrap()),
+                    }),
+                };
             }
+            None => {}
+        }
+        match Calls::abi_decode(&input) {
             Ok(Calls::isOperator(call)) => word(u128::from(contracts.operators.contains(&call.account))),
             Ok(Calls::preauths(call)) => result(&Bytes::from(
                 PreauthEscrow::preauthsCall::abi_encode_returns(&contracts.word(call.preauthId)),
@@ -114,15 +130,7 @@ impl Node {
             Ok(Calls::claimable(call)) => {
                 word(contracts.claimable.get(&(call.sender, call.token)).copied().unwrap_or_default())
             }
-            Ok(_) => match contracts.clone().run(from.unwrap_or_default(), time, &input) {
-                Ok(_) => result(&Bytes::new()),
-                Err(data) => Err(ErrorPayload {
-                    code: 3,
-                    message: "execution reverted".into(),
-                    data: Some(to_raw_value(&data).unwrap()),
-                }),
-            },
-            Err(_) => Err(error(3, "execution reverted".into())),
+            _ => Err(error(3, "execution reverted".into())),
         }
     }
 

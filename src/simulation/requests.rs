@@ -7,7 +7,7 @@ use rand::seq::IndexedRandom;
 
 use super::life::{Life, Verdict};
 use super::network::{Foreign, GWEI};
-use super::stage::{RECEIVERS, SENDERS, TOKENS, operators, tenant};
+use super::stage::{RECEIVERS, SENDERS, TOKENS, tenant};
 use super::truth;
 use crate::chain::EscrowCall;
 use crate::model::{
@@ -67,7 +67,7 @@ impl Life {
             amount: TokenAmount::parse("1.5").unwrap(),
             expires_at,
             settle_at,
-            signature: None,
+            consent: None,
         };
         let create = async move { preauths.authorize(&tenant(), creation, Wait::No).await }.boxed();
         self.create(invoice, create).await
@@ -113,7 +113,7 @@ impl Life {
 
     fn some_operator(&mut self) -> alloy::primitives::Address {
         let lane = self.random.random_range(0..self.weather.lanes);
-        operators(self.weather.lanes)[lane].address()
+        self.operators[lane].address()
     }
 
     /// The receiver cancels by himself, or anybody expires.
@@ -142,7 +142,7 @@ impl Life {
             }
         }
         foreign.push(Foreign::PauseEscrow(false));
-        for operator in operators(self.weather.lanes) {
+        for operator in self.operators.iter() {
             foreign.push(Foreign::SetOperator(operator.address(), true));
         }
         self.network.base_fee = self.network.base_fee.min(50 * GWEI);

@@ -25,6 +25,8 @@ pub const TOKENS: [Address; 2] = [Address::repeat_byte(0x71), Address::repeat_by
 pub const SENDERS: [Address; 3] =
     [Address::repeat_byte(0xa1), Address::repeat_byte(0xa2), Address::repeat_byte(0xa3)];
 pub const RECEIVERS: [Address; 2] = [Address::repeat_byte(0xb1), Address::repeat_byte(0xb2)];
+/// Seconds before its expiry at which a hold is announced to expire.
+const WARN_BEFORE: u64 = 600;
 /// What each sender has and allows, in base units.
 const FUNDS: u128 = 1_000_000_000;
 
@@ -41,6 +43,7 @@ pub fn tenant() -> Tenant {
         disabled: false,
         allowed_tip_bps: 1_000,
         default_ttl_seconds: 3_600,
+        require_signed_consent: false,
         rules: Rules::default(),
     }
 }
@@ -77,7 +80,8 @@ pub async fn furnish(folder: &Path) {
                 tenants::insert(tx, &tenant, now).await?;
                 for address in TOKENS {
                     let contract = Account::from_address(address);
-                    let token = Token { contract, symbol: "SIM".into(), decimals: 6, active: true };
+                    let token =
+                        Token { contract, symbol: "SIM".into(), decimals: 6, active: true, signing: None };
                     tokens::save(tx, &token, now).await?;
                 }
                 let senders = SENDERS.map(|sender| (sender, WalletRole::Sender));
@@ -151,6 +155,7 @@ pub async fn start(
     let lanes = operators.iter().map(lane).collect();
     let preauth_settings = PreauthSettings {
         escrow: ESCROW,
+        permit2: None,
         operators: operators.iter().map(PrivateKeySigner::address).collect(),
         request_timeout: Duration::from_secs(30),
     };
@@ -162,7 +167,7 @@ pub async fn start(
         standing.clone(),
         preauth_settings,
     );
-    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone());
+    let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone(), WARN_BEFORE);
     Ok(Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes })
 }
 

@@ -6,8 +6,8 @@ use alloy::primitives::B256;
 
 use super::network::Network;
 use super::stage::TOKENS;
-use crate::model::{ChainTime, Drift, OperationKind, Preauth, PreauthKey, PreauthStatus};
-use crate::store::{Store, batches, blocks, operations, preauths};
+use crate::model::{ChainTime, Drift, Event, EventKind, OperationKind, Preauth, PreauthKey, PreauthStatus};
+use crate::store::{Store, batches, blocks, events, operations, preauths};
 
 /// What merchants were told, by invoice.
 #[derive(Debug, Default)]
@@ -67,12 +67,62 @@ pub async fn check_projection(
             told.rejected |= row.status == PreauthStatus::Rejected;
         }
     }
+    check_events(store, &rows).await?;
     for (invoice, told) in ledger.iter() {
         if told.accepted && !rows.iter().any(|row| row.invoice.as_str() == invoice) {
             return Err(format!("{invoice} was accepted and is gone"));
         }
     }
     Ok(tip.hash)
+}
+
+/// Whoever follows the events of a preauth knows what it is: each tells of one step from what the one before told, none is
+/// missing and none is told twice.
+async fn check_events(store: &Store, rows: &[Preauth]) -> Result<(), String> {
+    let mut by_preauth: BTreeMap<PreauthKey, Vec<Event>> = BTreeMap::new();
+    {
+        let mut reader = store.read().await.unwrap();
+        for event in events::page(&mut reader, super::stage::tenant().id, None, 0, 100_000).await.unwrap() {
+            by_preauth.entry(event.preauth).or_default().push(event);
+        }
+    }
+    for row in rows {
+        let told = by_preauth.remove(&row.key).unwrap_or_default();
+        let complaint = |why: &str| {
+            let told: Vec<_> =
+                told.iter().map(|event| (event.sequence, event.kind, event.state.status)).collect();
+            Err(format!("the events of {} {why}: it is {}, told was {told:?}", row.invoice, row.status))
+        };
+        let mut known = PreauthStatus::Pending;
+        for (event, sequence) in told.iter().zip(1..) {
+            if event.sequence != sequence {
+                return complaint("have a gap");
+            }
+            let status = event.state.status;
+            let fits = match event.kind {
+                EventKind::Expiring | EventKind::SettlementFailed => {
+                    status == PreauthStatus::Authorized && status == known
+                }
+                EventKind::Reorged => event.status_before == Some(known),
+                kind => kind == EventKind::of_status(status) && status != known,
+            };
+            if !fits {
+                return complaint(&format!("do not follow from each other at {sequence}"));
+            }
+            known = status;
+        }
+        if known != row.status {
+            return complaint("end elsewhere");
+        }
+        let last_settled = told.last().map(|event| event.state.settlement);
+        if last_settled.is_some_and(|settlement| settlement != row.settlement) {
+            return complaint("tell another amount");
+        }
+        if told.iter().filter(|event| event.kind == EventKind::Expiring).count() > 1 {
+            return complaint("announce the expiry twice");
+        }
+    }
+    Ok(())
 }
 
 /// What keeps the daemon from being at rest; `None`: nothing is left to do.

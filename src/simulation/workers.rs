@@ -21,6 +21,8 @@ use crate::store::Store;
 
 /// How often the sweep looks without being asked.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Connections that read. A reader is only ever wanted while one is held or on its way back.
+const READERS: u32 = 2;
 
 /// What a worker has done when it comes back.
 pub(super) enum Done {
@@ -109,7 +111,8 @@ impl Life {
                 })
             }
             _ => {
-                let store = Store::open(&self.folder).await.map_err(|error| error.to_string())?;
+                let store =
+                    Store::open_for(&self.folder, READERS).await.map_err(|error| error.to_string())?;
                 let (chain, wall) = (self.chain.clone(), self.wall.clone());
                 let (settings, operators) = (self.weather.settings.clone(), Arc::clone(&self.operators));
                 Box::pin(async move {
@@ -236,6 +239,7 @@ impl Life {
         if running.sweeper.sweep().await.unwrap() > 0 {
             running.signals.work_arrived();
         }
+        running.sweeper.warn().await.unwrap();
     }
 
     /// kill -9: whatever was under way is gone.

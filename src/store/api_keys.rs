@@ -47,7 +47,8 @@ pub async fn by_prefix(
     prefix: &str,
 ) -> Result<Vec<(Vec<u8>, Tenant, Vec<Scope>)>, StoreError> {
     let rows = sqlx::query(
-        "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, rules, hash, scopes
+        "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules, hash,
+             scopes
          FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
          WHERE prefix = $1 AND revoked_at IS NULL",
     )

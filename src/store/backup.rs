@@ -12,8 +12,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection as _, Row};
 
 use super::{
-    BUSY_TIMEOUT, Connection, DATABASE_FILE, MIGRATIONS, StoreError, batches, blocks, instance, operations,
-    preauths, sealing, tokens,
+    BUSY_TIMEOUT, Connection, DATABASE_FILE, MIGRATIONS, StoreError, batches, blocks, create_private,
+    instance, operations, pay_links, preauths, sealing, tokens,
 };
 use crate::model::{Findings, OperationId, PreauthKey, PreauthStatus, Token};
 
@@ -98,6 +98,7 @@ async fn copy(folder: &Path, partial: &Path) -> Result<(), StoreError> {
         at(partial)(source)
     })?;
     let mut connection = open(&folder.join(DATABASE_FILE)).await?;
+    create_private(partial)?;
     // One snapshot, whatever the daemon writes meanwhile.
     sqlx::query("VACUUM INTO $1").bind(name).execute(&mut connection).await?;
     connection.close().await?;
@@ -170,6 +171,7 @@ async fn read_rows(connection: &mut Connection, found: &mut Inspection) -> Resul
     found.tokens = found.take("tokens", tokens)?.unwrap_or_default();
     read_preauths(connection, found).await?;
     read_operations(connection, found).await?;
+    read_pay_links(connection, found).await?;
     let attempts = batches::unreadable_attempts(connection).await;
     for row in found.take("attempts", attempts)?.unwrap_or_default() {
         found.faults.add(row.to_string());
@@ -219,6 +221,17 @@ async fn read_operations(connection: &mut Connection, found: &mut Inspection) ->
             }
         }
     }
+}
+
+async fn read_pay_links(connection: &mut Connection, found: &mut Inspection) -> Result<(), StoreError> {
+    let mut next = Some(0);
+    while let Some(after) = next {
+        let page = pay_links::unreadable_after(connection, after, PAGE).await;
+        let (unreadable, last) = found.take("pay_links", page)?.unwrap_or_default();
+        unreadable.iter().for_each(|row| found.faults.add(row.to_string()));
+        next = last;
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> Result<(), StoreError> {

@@ -10,11 +10,15 @@ pub mod backup;
 pub mod batches;
 pub mod blocks;
 mod column;
+pub mod deliveries;
+pub mod endpoints;
+pub mod events;
 mod health;
 pub mod histories;
 pub mod instance;
 pub mod operations;
 pub mod outcomes;
+pub mod pay_links;
 pub mod preauths;
 mod reader;
 pub mod recovery;
@@ -28,6 +32,7 @@ mod unreadable;
 pub mod wallets;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -160,12 +165,23 @@ impl Store {
     /// [`StoreError`] when the folder cannot be used or a migration fails.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         let (connection, options) = connect(folder).await?;
-        Self::with(connection, options).await
+        Self::with(connection, options, READERS).await
     }
 
-    async fn with(connection: Connection, options: SqliteConnectOptions) -> Result<Self, StoreError> {
+    /// As [`Self::open`], with so many connections that read: each prepares its statements anew.
+    #[cfg(test)]
+    pub(crate) async fn open_for(folder: &Path, readers: u32) -> Result<Self, StoreError> {
+        let (connection, options) = connect(folder).await?;
+        Self::with(connection, options, readers).await
+    }
+
+    async fn with(
+        connection: Connection,
+        options: SqliteConnectOptions,
+        readers: u32,
+    ) -> Result<Self, StoreError> {
         let reads = SqlitePoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(readers)
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
         let pulse = Pulse::default();
@@ -185,7 +201,7 @@ impl Store {
         if moved.try_get::<i64, _>("busy")? != 0 {
             tracing::warn!("somebody reads the database: its log could not be emptied at the start");
         }
-        Self::with(connection, options).await
+        Self::with(connection, options, READERS).await
     }
 
     /// A connection that can only read. It sees everything that was ever answered.
@@ -244,8 +260,21 @@ async fn connect(folder: &Path) -> Result<(Connection, SqliteConnectOptions), St
         .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    let mut connection = options.clone().create_if_missing(true).connect().await?;
+    create_private(&folder.join(DATABASE_FILE))?;
+    let mut connection = options.clone().connect().await?;
     MIGRATIONS.run(&mut connection).await?;
     sealing::seal_all(&mut connection).await?;
     Ok((connection, options))
+}
+
+/// Makes an empty file that only its owner reads, where there is none: keys that sign may come to lie in it. SQLite gives
+/// the files beside it the same mode, and takes an empty file for an empty database.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }

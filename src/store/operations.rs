@@ -246,6 +246,18 @@ fn for_lane(operation: Operation, preauth: &Preauth) -> DueOperation {
     }
 }
 
+/// How many expiries of a preauth were given up.
+pub async fn count_forlorn(connection: &mut Connection, preauth: PreauthKey) -> Result<u32, StoreError> {
+    let count: i64 = sqlx::query(
+        "SELECT count(*) FROM operations WHERE preauth = $1 AND kind = 'expire' AND state = 'failed'",
+    )
+    .bind(preauth.0)
+    .fetch_one(connection)
+    .await?
+    .try_get(0)?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
 /// When the next due operation that was put off may be tried again.
 pub async fn next_deferred(connection: &mut Connection, now: Millis) -> Result<Option<Millis>, StoreError> {
     let next: Option<i64> =

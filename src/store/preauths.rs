@@ -136,9 +136,9 @@ pub async fn insert(
              receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent,
              status, cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written,
              lock_transaction, close_transaction, deferred_refund, failure, terms_seal, state_seal, created_at,
-             updated_at)
+             updated_at, release_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-             $23, $24, $25, $26, $27, $28, $29, $30, $30)
+             $23, $24, $25, $26, $27, $28, $29, $30, $30, $15)
          RETURNING id",
     );
     let row = bind(insert, sealed_values(&new.pending(now))).bind(now.0).fetch_one(connection).await?;
@@ -169,16 +169,16 @@ pub async fn put(connection: &mut Connection, preauth: &Preauth, now: Millis) ->
              receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent,
              status, cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written,
              lock_transaction, close_transaction, deferred_refund, failure, terms_seal, state_seal, created_at,
-             updated_at, id)
+             updated_at, id, release_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-             $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
+             $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $15)
          ON CONFLICT (id) DO UPDATE SET transaction_id = $1, tenant_id = $2, invoice_id = $3, preauth_id = $4,
              escrow = $5, sender = $6, sender_written = $7, receiver = $8, receiver_written = $9, token = $10,
              token_written = $11, decimals = $12, amount_written = $13, hold = $14, expires_at = $15, consent = $16,
              status = $17, cancel_requested = $18, settle_at = $19, scheduled = $20, scheduled_written = $21,
              settled = $22, settled_written = $23, lock_transaction = $24, close_transaction = $25,
              deferred_refund = $26, failure = $27, terms_seal = $28, state_seal = $29, created_at = $30,
-             updated_at = $31",
+             updated_at = $31, release_at = $15",
     );
     bind(insert, sealed_values(preauth))
         .bind(preauth.created_at.0)
@@ -354,7 +354,8 @@ pub async fn page(
     rows.iter().map(decode).collect()
 }
 
-/// Holds past their expiry at `now` that nothing is being done about, oldest first.
+/// Holds past their expiry at `now` that nothing is being done about, oldest first, but for those whose return was put
+/// off beyond it.
 pub async fn overdue(
     connection: &mut Connection,
     now: ChainTime,
@@ -362,13 +363,54 @@ pub async fn overdue(
 ) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM preauths
-         WHERE status = 'AUTHORIZED' AND expires_at <= $1
+         WHERE status = 'AUTHORIZED' AND release_at <= $1 AND expires_at <= $1
            AND NOT EXISTS (SELECT 1 FROM operations
                            WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY expires_at, id LIMIT $2"
+         ORDER BY release_at, id LIMIT $2"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
+}
+
+/// Holds that expire between `now` and `until`, whose coming expiry was not announced, nearest expiry first.
+pub async fn unwarned(
+    connection: &mut Connection,
+    now: ChainTime,
+    until: ChainTime,
+    limit: u32,
+) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths
+         WHERE status = 'AUTHORIZED' AND warned = 0 AND expires_at > $1 AND expires_at <= $2
+         ORDER BY expires_at, id LIMIT $3"
+    ));
+    let rows = sqlx::query(sql)
+        .bind(now.as_i64())
+        .bind(until.as_i64())
+        .bind(i64::from(limit))
+        .fetch_all(connection)
+        .await?;
+    each(&rows, decode)
+}
+
+/// Notes that the coming expiry of a hold was announced.
+pub async fn mark_warned(connection: &mut Connection, key: PreauthKey) -> Result<(), StoreError> {
+    sqlx::query("UPDATE preauths SET warned = 1 WHERE id = $1").bind(key.0).execute(connection).await?;
+    Ok(())
+}
+
+/// Puts the return of a hold off until `release_at`.
+pub async fn put_off_release(
+    connection: &mut Connection,
+    key: PreauthKey,
+    release_at: ChainTime,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE preauths SET release_at = $2 WHERE id = $1")
+        .bind(key.0)
+        .bind(release_at.as_i64())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Scheduled settlements that are due at `now` and not past their expiry, with nothing being done about them, oldest

@@ -48,6 +48,7 @@ async fn world(count: u8) -> World {
                     disabled: false,
                     allowed_tip_bps: 0,
                     default_ttl_seconds: 60,
+                    require_signed_consent: false,
                     rules: Default::default(),
                 };
                 tenants::insert(tx, &tenant, NOW).await?;

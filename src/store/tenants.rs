@@ -7,13 +7,15 @@ use super::column::{corrupt, signed, tenant_id, unsigned};
 use super::{Connection, StoreError};
 use crate::model::{Millis, Tenant, TenantId};
 
-const COLUMNS: &str = "id, name, disabled, allowed_tip_bps, default_ttl_seconds, rules";
+const COLUMNS: &str =
+    "id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules";
 
 /// Adds a tenant; a name that is taken is a unique violation.
 pub async fn insert(connection: &mut Connection, tenant: &Tenant, now: Millis) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO tenants (id, name, disabled, allowed_tip_bps, default_ttl_seconds, rules, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO tenants (id, name, disabled, allowed_tip_bps, default_ttl_seconds, rules, created_at,
+             require_signed_consent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(tenant.id.0.as_bytes().as_slice())
     .bind(&tenant.name)
@@ -22,6 +24,7 @@ pub async fn insert(connection: &mut Connection, tenant: &Tenant, now: Millis) -
     .bind(signed(tenant.default_ttl_seconds)?)
     .bind(rules_json(tenant)?)
     .bind(now.0)
+    .bind(i64::from(tenant.require_signed_consent))
     .execute(connection)
     .await?;
     Ok(())
@@ -47,13 +50,16 @@ pub async fn insert_unclaimed(connection: &mut Connection, now: Millis) -> Resul
 /// Stores everything about a tenant but its id and name.
 pub async fn update(connection: &mut Connection, tenant: &Tenant) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE tenants SET disabled = $2, allowed_tip_bps = $3, default_ttl_seconds = $4, rules = $5 WHERE id = $1",
+        "UPDATE tenants SET disabled = $2, allowed_tip_bps = $3, default_ttl_seconds = $4, rules = $5,
+             require_signed_consent = $6
+         WHERE id = $1",
     )
     .bind(tenant.id.0.as_bytes().as_slice())
     .bind(i64::from(tenant.disabled))
     .bind(i64::from(tenant.allowed_tip_bps))
     .bind(signed(tenant.default_ttl_seconds)?)
     .bind(rules_json(tenant)?)
+    .bind(i64::from(tenant.require_signed_consent))
     .execute(connection)
     .await?;
     Ok(())
@@ -96,6 +102,7 @@ pub(super) fn decode(row: &SqliteRow) -> Result<Tenant, StoreError> {
         disabled: row.try_get::<i64, _>("disabled")? != 0,
         allowed_tip_bps: row.try_get("allowed_tip_bps")?,
         default_ttl_seconds: unsigned(row, "default_ttl_seconds")?,
+        require_signed_consent: row.try_get::<i64, _>("require_signed_consent")? != 0,
         rules: serde_json::from_str(row.try_get("rules")?).map_err(|error| corrupt("rules", error))?,
     })
 }

@@ -10,7 +10,7 @@ use alloy::primitives::B256;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Connection, StoreError, batches, column, operations, preauths};
+use super::{Connection, StoreError, batches, column, operations, pay_links, preauths};
 use crate::model::{InvoiceId, OperationId, PreauthKey, TenantId};
 
 /// A table whose rows are verified when they are read.
@@ -19,6 +19,7 @@ pub enum Table {
     Preauths,
     Operations,
     Attempts,
+    PayLinks,
 }
 
 /// A row that does not hold what was written into it, with what can still be read of it. None of that can be relied
@@ -29,9 +30,9 @@ pub struct UnreadableRow {
     pub id: i64,
     /// The preauth it belongs to or, in `preauths`, is.
     pub preauth: Option<PreauthKey>,
-    /// Only of preauths.
+    /// Only of preauths and pay links.
     pub tenant: Option<TenantId>,
-    /// Only of preauths.
+    /// Only of preauths and pay links.
     pub invoice: Option<InvoiceId>,
     /// Only of preauths.
     pub preauth_id: Option<B256>,
@@ -59,6 +60,7 @@ impl Table {
             Self::Preauths => "preauths",
             Self::Operations => "operations",
             Self::Attempts => "attempts",
+            Self::PayLinks => "pay_links",
         }
     }
 
@@ -79,8 +81,8 @@ impl Table {
             why,
         };
         match self {
-            Self::Preauths => {
-                unreadable.preauth = Some(PreauthKey(id));
+            Self::Preauths | Self::PayLinks => {
+                unreadable.preauth = (self == Self::Preauths).then_some(PreauthKey(id));
                 unreadable.tenant = column::tenant_id(row, "tenant_id").ok();
                 let invoice = row.try_get("invoice_id").ok();
                 unreadable.invoice = invoice.and_then(|text| InvoiceId::parse(text).ok());
@@ -103,6 +105,7 @@ impl UnreadableRow {
             Table::Preauths => preauths::by_key(connection, PreauthKey(self.id)).await.map(drop),
             Table::Operations => operations::by_id(connection, OperationId(self.id)).await.map(drop),
             Table::Attempts => batches::verify_attempt(connection, self.id).await,
+            Table::PayLinks => pay_links::verify(connection, self.id).await,
         };
         match read {
             Ok(()) | Err(StoreError::Database(sqlx::Error::RowNotFound)) => Ok(true),

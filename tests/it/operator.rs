@@ -131,6 +131,7 @@ impl Shop {
         }
         let token = nowhere.deploy_moody_token().await;
         let deployed = office.run(&["deploy", "--key-env", "ADMIN_SECRET", "--receiver-delay", "0"]).await;
+        assert_eq!(deployed["permit2"], Value::Null, "a bare chain has none");
         let escrow: Address = deployed["escrow"].as_str().expect("an address").parse().expect("an address");
         let chain = Eyes::new(&node.url, escrow, token);
         assert_eq!(chain.admin().await, admin.address);

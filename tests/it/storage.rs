@@ -19,7 +19,7 @@ async fn database(world: &World) -> SqliteConnection {
     options.connect().await.expect("the daemon's database")
 }
 
-async fn change(world: &World, sql: &str) {
+pub async fn change(world: &World, sql: &str) {
     let changed = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut database(world).await).await;
     assert_eq!(changed.expect("a change").rows_affected(), 1, "{sql}");
 }

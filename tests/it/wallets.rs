@@ -1,7 +1,5 @@
 //! Wallets: a sender's belongs to whoever can sign with it.
 
-use alloy::dyn_abi::TypedData;
-use alloy::signers::SignerSync;
 use serde_json::{Value, json};
 
 use crate::harness::world::invoice;
@@ -14,12 +12,6 @@ async fn challenge(api: &Api, wallet: &Wallet) -> Value {
     let answer = answer.is(202);
     assert_eq!(answer.text("status"), "PROOF_REQUIRED");
     answer.body["proof"].clone()
-}
-
-fn sign(wallet: &Wallet, challenge: &Value) -> String {
-    let typed: TypedData = serde_json::from_value(challenge["typedData"].clone()).expect("typed data");
-    let digest = typed.eip712_signing_hash().expect("a digest");
-    wallet.signer.sign_hash_sync(&digest).expect("a signature").to_string()
 }
 
 fn with_proof(wallet: &Wallet, challenge: &Value, signature: &str) -> Value {
@@ -43,7 +35,7 @@ async fn a_sender_is_registered_with_his_signature() {
     let challenge = challenge(&world.api, &sale.sender).await;
     world.create(&name, &sale).amount("1").send().await.refused(404, "Wallet not registered");
 
-    let proof = with_proof(&sale.sender, &challenge, &sign(&sale.sender, &challenge));
+    let proof = with_proof(&sale.sender, &challenge, &sale.sender.sign(&challenge["typedData"]));
     let registered = world.api.post("/wallets", proof.clone()).await.is(201);
     assert_eq!(registered.text("address"), sale.sender.address.to_string());
     assert_eq!(registered.text("role"), "sender");
@@ -68,12 +60,15 @@ async fn a_proof_counts_for_its_wallet_and_its_tenant_only() {
     let (one, two) = (Wallet::new(), Wallet::new());
     let tenant = world.tenant().await;
     let mine = challenge(&world.api, &one).await;
-    let signature = sign(&one, &mine);
+    let signature = one.sign(&mine["typedData"]);
 
     let refused = [
         ("another tenant", tenant.api.post("/wallets", with_proof(&one, &mine, &signature)).await),
         ("another wallet", world.api.post("/wallets", with_proof(&two, &mine, &signature)).await),
-        ("another signer", world.api.post("/wallets", with_proof(&one, &mine, &sign(&two, &mine))).await),
+        (
+            "another signer",
+            world.api.post("/wallets", with_proof(&one, &mine, &two.sign(&mine["typedData"]))).await,
+        ),
     ];
     for (what, answer) in refused {
         assert!((400..500).contains(&answer.status), "{what}: {} {}", answer.status, answer.body);

@@ -5,8 +5,10 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 
+import {ERC3009} from "./ERC3009.sol";
+
 /// @title A token for development and tests. FOR DEVELOPMENT ONLY: whoever deployed it mints as much as he likes.
-contract DemoToken is ERC20, ERC20Permit, Ownable {
+contract DemoToken is ERC20Permit, ERC3009, Ownable {
     uint8 private immutable DECIMALS;
 
     constructor(string memory name, string memory symbol, uint8 decimals_)

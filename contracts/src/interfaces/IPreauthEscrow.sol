@@ -32,11 +32,11 @@ interface IPreauthEscrow {
         Expired
     }
 
-    /// @notice What became of one call of a batch.
-    /// @param success Whether the call took effect.
-    /// @param reason The revert data of a failed call, cut to 132 bytes; empty for a call that succeeded.
-    struct CallResult {
-        bool success;
+    /// @notice A call of a batch that failed and changed nothing.
+    /// @param index The position of the call in its batch.
+    /// @param reason The revert data, cut to 132 bytes.
+    struct Failure {
+        uint256 index;
         bytes reason;
     }
 
@@ -52,14 +52,14 @@ interface IPreauthEscrow {
         uint40 expiresAt
     );
 
-    /// @notice `amount` went to the receiver and `refund` to the sender (or to his claim); the preauth is closed.
-    event Settled(bytes32 indexed preauthId, uint96 amount, uint96 refund);
+    /// @notice `amount` went to the receiver and the rest to the sender (or to his claim); the preauth is closed.
+    event Settled(bytes32 indexed preauthId, uint96 amount);
 
     /// @notice An operator or the receiver gave everything back to the sender (or to his claim); the preauth is closed.
-    event Cancelled(bytes32 indexed preauthId, uint96 refund);
+    event Cancelled(bytes32 indexed preauthId);
 
     /// @notice Everything went back to the sender (or to his claim) at or after expiry; the preauth is closed.
-    event Expired(bytes32 indexed preauthId, uint96 refund);
+    event Expired(bytes32 indexed preauthId);
 
     /// @notice The token refused the refund; the sender can `claim` it as soon as the token lets him.
     event RefundDeferred(bytes32 indexed preauthId, address indexed sender, address indexed token, uint96 amount);
@@ -70,9 +70,9 @@ interface IPreauthEscrow {
     /// @notice A call of a batch failed and changed nothing.
     /// @param preauthId The preauth id of the call's terms.
     /// @param index The position of the call in its batch.
-    /// @param selector The method that was called.
+    /// @param operation The first byte of the raw call.
     /// @param reason The revert data, cut to 132 bytes.
-    event CallFailed(bytes32 indexed preauthId, uint256 index, bytes4 selector, bytes reason);
+    event CallFailed(bytes32 indexed preauthId, uint256 index, uint8 operation, bytes reason);
 
     /// @notice A sender demands signatures from now on, or no longer does.
     event SignedConsentRequired(address indexed sender, bool required);
@@ -104,7 +104,8 @@ interface IPreauthEscrow {
     error InvalidAmount(uint96 amount);
     /// @notice Sender or receiver is zero, the escrow, the token, or both are the same.
     error InvalidParty(address party);
-    /// @notice The consent has an unknown kind or does not carry the sender's signature over these terms.
+    /// @notice The consent has an unknown kind or form, or does not carry the sender's signature over these terms. What
+    /// the token (kind 3) or Permit2 (kind 4) refuses is refused in their own words.
     error InvalidConsent();
     /// @notice The sender demands signed consent; the allowance alone does not count.
     error ConsentRequired(address sender);
@@ -116,19 +117,32 @@ interface IPreauthEscrow {
     error NothingToClaim(address sender, address token);
     /// @notice The gas left does not cover the fixed gas of a step; nothing may be decided by running out of it.
     error InsufficientGas(uint256 required);
-    /// @notice The call at `index` of a batch is none of the four operations, or is too short to hold terms.
+    /// @notice The raw call at `index` of a batch (0 where it is alone) is none of the four operations, is too short to
+    /// hold terms, or does not end where it should.
     error InvalidCall(uint256 index);
-    /// @notice A token or a wallet called back into the escrow.
+    /// @notice A token, a wallet or its factory called back into the escrow.
     error Reentered();
-    /// @notice A setting is out of its bounds (zero maximum hold, a receiver delay beyond a year, no admin).
+    /// @notice A setting is out of its bounds (zero maximum hold, a receiver delay beyond a year, a Permit2 without
+    /// code, no admin).
     error InvalidSetting();
 
     // -------------------------------------------------------------- operations
 
     /// @notice Lock `terms.hold` of the sender's tokens. Operators only, not while paused.
     /// @param consent Empty: the allowance is the consent; the receiver must be registered and the sender must not
-    /// demand signatures. Otherwise one byte of kind and its payload. Kind 1: the sender's EIP-712 signature over the
-    /// terms (ECDSA, else ERC-1271).
+    /// demand signatures. Otherwise one byte of kind and its payload, in which the sender signed for these terms:
+    ///
+    /// - `01 ++ signature`: the sender's EIP-712 signature over the terms; takes an allowance.
+    /// - `02 ++ uint16 length ++ permitSignature ++ signature`: an ERC-2612 permit of the hold to the escrow until
+    ///   `expiresAt`, whose failure is ignored, then as kind 1.
+    /// - `03 ++ signature`: ERC-3009 `receiveWithAuthorization` of the hold by the escrow from 0 to `expiresAt`; the nonce
+    ///   is `hashTerms(terms)`. Needs no allowance.
+    /// - `04 ++ bytes32 nonce ++ signature`: Permit2 `permitWitnessTransferFrom` of the hold to the escrow until
+    ///   `expiresAt`; the witness is the terms. Takes an allowance for Permit2.
+    ///
+    /// A signature is ECDSA (65 bytes: r, s, v), or what the sender's wallet accepts by ERC-1271; either may be wrapped
+    /// by ERC-6492, which deploys a wallet that is not there yet. A permit or authorization of 65 bytes is handed to
+    /// the token as v, r, s, any other in one piece.
     function authorize(Terms calldata terms, bytes calldata consent) external;
 
     /// @notice Pay `amount` to the receiver, return the rest to the sender, close. Operators only, before expiry.
@@ -143,12 +157,19 @@ interface IPreauthEscrow {
     /// @notice Pay a sender the refunds his token refused earlier. Anyone; the sender alone receives.
     function claim(address sender, address token) external;
 
-    /// @notice Run several of the four operations; each succeeds or fails alone.
+    /// @notice One of the four operations, told in as few bytes as it takes. They follow the selector:
+    ///
+    /// `uint8 operation, address sender, address receiver, address token, uint96 hold, uint40 expiresAt, bytes32 preauthId`,
+    /// packed, and then the consent of an authorization or the `uint96 amount` of a settlement.
+    function performRaw() external;
+
+    /// @notice Run several raw calls; each succeeds or fails alone.
     /// @dev The caller's rights are those of each operation. When the gas left cannot cover `gasPerCall` for a call,
     /// the whole batch reverts with `InsufficientGas`: running out of gas never looks like a call's failure.
-    /// @param calls ABI-encoded calls of `authorize`, `settle`, `cancel` or `expire`.
+    /// @param calls Raw calls, each after its length in two bytes.
     /// @param gasPerCall Gas each call may use at most.
-    function batch(bytes[] calldata calls, uint256 gasPerCall) external returns (CallResult[] memory results);
+    /// @return failures Those that failed, in their order.
+    function batch(bytes calldata calls, uint256 gasPerCall) external returns (Failure[] memory failures);
 
     /// @notice From now on (not) only a signature of the caller counts as his consent.
     function requireSignedConsent(bool required) external;
@@ -176,6 +197,8 @@ interface IPreauthEscrow {
     function RECEIVER_DELAY() external view returns (uint40);
     /// @notice Gas that a refund's token transfer is given.
     function REFUND_GAS() external view returns (uint256);
+    /// @notice The Permit2 that consent of kind 4 goes through; zero: there is none, and kind 4 is refused.
+    function PERMIT2() external view returns (address);
     function statusOf(bytes32 preauthId) external view returns (Status);
     /// @notice The storage word of a preauth: zero, the hash of its terms while open, or a small constant once closed.
     function preauths(bytes32 preauthId) external view returns (bytes32);

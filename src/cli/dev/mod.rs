@@ -29,6 +29,7 @@ use crate::chain::{Chain, RpcEndpoints};
 use crate::config::{DEFAULT_RECONCILE_EVERY, LogFormat};
 use crate::lane::LaneSettings;
 use crate::store::Store;
+use crate::webhooks::WebhookSettings;
 use anvil::Anvil;
 use saved::{Ready, Saved};
 
@@ -65,6 +66,15 @@ pub(super) struct Dev {
     /// Seconds after which a transaction that is not mined is sent again with higher fees
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     replace_after: u64,
+    /// Seconds before its expiry at which a hold is announced to expire
+    #[arg(long, value_name = "S", default_value_t = 3_600)]
+    expiring_before: u64,
+    /// Pauses in seconds before each attempt to deliver a webhook [default: ten in about three days]
+    #[arg(long, value_name = "S", value_delimiter = ',')]
+    webhook_retries: Vec<u64>,
+    /// Send webhooks to public addresses only, by https, as `serve` does; otherwise this machine's own will do
+    #[arg(long)]
+    public_webhooks: bool,
     /// A file to write as soon as the API answers: JSON with URL, keys, addresses (mode 0600)
     #[arg(long, value_name = "F")]
     ready_file: Option<PathBuf>,
@@ -124,7 +134,7 @@ impl Dev {
         let saved = self.saved(&chain).await?;
 
         say("  starting the daemon");
-        let daemon = Daemon::start(self.daemon_config(listen, rpc, &saved)?).await?;
+        let daemon = Daemon::start(self.daemon_config(listen, rpc, &rpc_url, &saved)?).await?;
         let url = format!("http://{}", daemon.address);
         let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir: self.data_dir.clone(), saved };
         if let Some(file) = &self.ready_file {
@@ -167,10 +177,21 @@ impl Dev {
         Ok(())
     }
 
+    fn webhooks(&self) -> WebhookSettings {
+        let default = WebhookSettings::default();
+        let pauses: Vec<Duration> = self.webhook_retries.iter().copied().map(Duration::from_secs).collect();
+        WebhookSettings {
+            allow_private: !self.public_webhooks,
+            retry_schedule: if pauses.is_empty() { default.retry_schedule } else { pauses.into() },
+            ..default
+        }
+    }
+
     fn daemon_config(
         &self,
         listen: SocketAddr,
         rpc: RpcEndpoints,
+        rpc_url: &str,
         saved: &Saved,
     ) -> anyhow::Result<DaemonConfig> {
         Ok(DaemonConfig {
@@ -188,6 +209,10 @@ impl Dev {
             },
             request_timeout: REQUEST_TIMEOUT,
             reconcile_every: Some(DEFAULT_RECONCILE_EVERY),
+            public_url: None,
+            wallet_rpc_url: Some(rpc_url.to_owned()),
+            expiring_before: Duration::from_secs(self.expiring_before),
+            webhooks: self.webhooks(),
             dev_admin: Some(cast::admin()?),
         })
     }

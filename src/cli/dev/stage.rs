@@ -58,7 +58,7 @@ pub(super) async fn set(chain: &Chain, data_dir: &Path, shared: bool) -> anyhow:
     say(&format!("  making the tenant {TENANT:?} with its API keys"));
     let tenant = new_tenant(TENANT.to_owned());
     let (api_key, admin_key) =
-        fill_database(data_dir, &tenant, token, &cast).await.context("filling the database")?;
+        fill_database(chain, data_dir, &tenant, token, &cast).await.context("filling the database")?;
     Ok(Saved {
         api_key,
         admin_key,
@@ -100,6 +100,7 @@ impl Cast {
             operators: vec![self.operator],
             // Merchants of a test do not wait two days.
             receiver_delay: 0,
+            permit2: Some(chain.put_permit2().await?),
         };
         let steps = vec![
             (&self.admin, Step::deploy_escrow(&plan)),
@@ -129,6 +130,7 @@ impl Cast {
 }
 
 async fn fill_database(
+    chain: &Chain,
     data_dir: &Path,
     tenant: &Tenant,
     token: Address,
@@ -140,6 +142,7 @@ async fn fill_database(
         symbol: TOKEN_SYMBOL.to_owned(),
         decimals: TOKEN_DECIMALS,
         active: true,
+        signing: Some(chain.probe_signing(token).await?),
     };
     let in_role = |wallets: &[KnownWallet], role: WalletRole| {
         wallets.iter().map(|wallet| (Account::from_address(wallet.address), role)).collect::<Vec<_>>()

@@ -17,7 +17,7 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
     let saved = &ready.saved;
     // An invoice id is used once, ever; a data folder that is gone on with knows those of the runs before.
     let number = wall_now().0 / 1_000;
-    let (first, second) = (format!("INV-{number}-1"), format!("INV-{number}-2"));
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(|place| format!("INV-{number}-{place}"));
     let curls = Curls { url: &ready.url, key: &saved.api_key };
     let admin_curls = Curls { url: &ready.url, key: &saved.admin_key };
     let sender = saved.senders.first().map(|wallet| wallet.address).unwrap_or_default();
@@ -29,6 +29,10 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
             saved.token.address
         )
     };
+    let link = format!(
+        r#"{{"invoiceId":"{fourth}","receiver":"{receiver}","amount":"150.75","contractAddress":"{}","description":"Two nights, room 12"}}"#,
+        saved.token.address
+    );
     let settle_at = now.saturating_add(SCHEDULE_SECONDS).to_rfc3339();
     let at = |invoice: &str, what: &str| format!("/onchain-preauth/{invoice}{what}");
 
@@ -44,7 +48,16 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
         curls.post(&at(&second, "/cancel"), "{}"),
         heading("List them; ask for terms that a payer can sign:"),
         curls.get("/onchain-preauth?limit=20"),
-        curls.post("/preauth-terms", &creation(&format!("INV-{number}-3"))),
+        curls.post("/preauth-terms", &creation(&third)),
+        heading(
+            "A page on which a payer locks by himself (open the url in a browser with a wallet that has a sender's key):",
+        ),
+        curls.post("/pay-links", &link),
+        curls.get(&format!("/pay-links/{fourth}")),
+        heading("See what happened; be told of it (by webhooks to a listener of yours):"),
+        curls.get("/events?limit=20"),
+        curls.post("/webhooks", r#"{"url":"http://127.0.0.1:9000/hook"}"#),
+        curls.get("/webhooks"),
         heading("Wallets and tokens (with the admin key, a wallet needs no proof):"),
         curls.get("/wallets"),
         curls.get("/tokens"),

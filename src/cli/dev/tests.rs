@@ -8,8 +8,10 @@ use alloy::sol_types::{SolCall, SolConstructor};
 use super::anvil::{self, Anvil};
 use super::{Saved, cast, stage};
 use crate::chain::{Chain, MoodyToken, Step, TransferProbe};
-use crate::model::WalletRole;
+use crate::model::{TokenSigning, WalletRole};
 use crate::store::{Store, tenants, tokens, wallets};
+
+alloy::sol!(FallbackToken, "contracts/artifacts/FallbackToken.json");
 
 async fn start(block_time: &str) -> (Anvil, Chain) {
     let anvil = Anvil::start(&anvil::find().unwrap(), Some(block_time)).await.unwrap();
@@ -110,6 +112,30 @@ async fn a_probe_tells_good_tokens_from_bad_ones() {
     // Nothing was moved by all that.
     assert_eq!(chain.token_balance(token, admin.address()).await.unwrap(), U256::from(5));
     assert!(chain.probe_token(Address::repeat_byte(0x77), None).await.unwrap().is_none());
+    anvil.stop().await;
+}
+
+#[tokio::test]
+async fn what_holders_can_sign_is_tried_and_not_believed() {
+    let (anvil, chain) = start("0").await;
+    let admin = cast::admin().unwrap();
+    let deploy = async |input: Vec<u8>| {
+        let deployed = chain.transact(&admin, Step { to: None, input: input.into() }).await.unwrap();
+        deployed.contract.unwrap()
+    };
+    let demo = chain.transact(&admin, Step::deploy_demo_token("Demo", "DEMO", 6)).await.unwrap();
+    let demo = demo.contract.unwrap();
+    let permit = chain.probe_signing(demo).await.unwrap().permit.unwrap();
+    assert_eq!(Some(permit.domain.separator()), chain.domain_separator(demo).await.unwrap());
+    assert_eq!(permit.domain.version.as_deref(), Some("1"));
+
+    // It takes every call and checks nothing.
+    let swallowing = deploy(FallbackToken::BYTECODE.to_vec()).await;
+    assert_eq!(chain.probe_signing(swallowing).await.unwrap(), TokenSigning::default());
+    let arguments = MoodyToken::constructorCall { name: "Moody".into(), symbol: "MOOD".into(), decimals_: 6 };
+    let plain = deploy([MoodyToken::BYTECODE.as_ref(), &arguments.abi_encode()].concat()).await;
+    assert_eq!(chain.probe_signing(plain).await.unwrap(), TokenSigning::default());
+    assert_eq!(chain.probe_signing(Address::repeat_byte(0x77)).await.unwrap(), TokenSigning::default());
     anvil.stop().await;
 }
 

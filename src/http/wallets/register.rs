@@ -1,6 +1,5 @@
 //! `POST /wallets`.
 
-use alloy::primitives::B256;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,6 +13,7 @@ use crate::http::caller::Opener;
 use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, Object};
 use crate::http::shape::{self, Shape};
+use crate::http::typed_data::TypedData;
 use crate::model::{Account, Millis, Scope};
 use crate::preauth::{ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof};
 
@@ -38,7 +38,8 @@ pub struct WalletRequest {
 pub struct ProofRequest {
     #[schema(pattern = "^0x[0-9a-fA-F]{64}$")]
     pub nonce: String,
-    /// ECDSA, or what a contract wallet accepts by ERC-1271.
+    /// ECDSA, what a contract wallet accepts by ERC-1271, or, while that is not deployed yet, the same wrapped by
+    /// ERC-6492.
     #[schema(pattern = "^0x([0-9a-fA-F]{2})+$")]
     pub signature: String,
 }
@@ -62,8 +63,7 @@ pub struct ProofOffer {
     #[schema(format = "date-time")]
     pub deadline: String,
     /// For `eth_signTypedData_v4`.
-    #[schema(value_type = Object)]
-    pub typed_data: serde_json::Value,
+    pub typed_data: TypedData,
 }
 
 impl From<ProofChallenge> for ProofRequired {
@@ -71,7 +71,7 @@ impl From<ProofChallenge> for ProofRequired {
         let proof = ProofOffer {
             nonce: challenge.nonce.to_string(),
             deadline: Millis(challenge.deadline.saturating_mul(1_000)).to_rfc3339(),
-            typed_data: challenge.typed_data,
+            typed_data: TypedData(challenge.typed_data),
         };
         Self { status: "PROOF_REQUIRED", proof }
     }
@@ -83,9 +83,7 @@ impl WalletRequest {
         let account = shape.read("address", Account::parse(&self.address));
         let role = shape.read("role", role(&self.role));
         let proof = self.proof.map(|Object(proof)| {
-            let nonce = proof.nonce.parse::<B256>().ok().filter(|_| proof.nonce.starts_with("0x"));
-            let nonce =
-                shape.read("proof.nonce", nonce.ok_or("must be 0x followed by 64 hexadecimal digits"));
+            let nonce = shape.read("proof.nonce", shape::word(&proof.nonce));
             let signature = shape.read("proof.signature", shape::signature(&proof.signature));
             Some(WalletProof { nonce: nonce?, signature: signature? })
         });

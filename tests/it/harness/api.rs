@@ -118,6 +118,32 @@ impl Api {
             .await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        let headers = [("content-type", "application/json")];
+        self.send(Method::PATCH, path, &headers, body.to_string().into_bytes()).await
+    }
+
+    /// The events of an invoice, oldest first.
+    pub async fn timeline(&self, invoice: &str) -> Vec<Value> {
+        let path = format!("/onchain-preauth/{}/events?limit=100", segment(invoice));
+        self.get(&path).await.is(200).body["data"].as_array().expect("a list").clone()
+    }
+
+    /// The types of the events of an invoice, without what they have in common.
+    pub async fn history(&self, invoice: &str) -> Vec<String> {
+        let types = self.timeline(invoice).await.into_iter();
+        types.map(|event| event["type"].as_str().expect("a type").replace("preauth.", "")).collect()
+    }
+
+    /// A request for a stream, as it comes.
+    pub async fn stream(&self, path: &str, last_event_id: Option<&str>) -> reqwest::Response {
+        let mut request = self.http.get(format!("{}{path}", self.url)).header("x-api-key", &self.key);
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        request.send().await.expect("an answer")
+    }
+
     /// A request that does not wait for the chain: `Prefer: respond-async`.
     pub async fn post_async(&self, path: &str, body: Value) -> Answer {
         let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
@@ -218,6 +244,12 @@ impl Create<'_> {
     /// Asks for the terms instead of creating.
     pub fn only_terms(mut self) -> Self {
         self.path = "/preauth-terms";
+        self
+    }
+
+    /// Makes a pay link instead of creating.
+    pub fn only_link(mut self) -> Self {
+        self.path = "/pay-links";
         self
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
+use alloy::consensus::Transaction;
+use alloy::dyn_abi::TypedData;
 use alloy::eips::BlockNumberOrTag;
 use alloy::network::Ethereum;
 use alloy::primitives::{Address, B256, Bytes, TxHash, U256};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{Filter, TransactionReceipt, TransactionRequest};
+use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEventInterface};
 use preauthd::chain::PreauthEscrow::PreauthEscrowEvents;
@@ -42,6 +45,12 @@ alloy::sol! {
         bytes32 preauthId;
     }
 
+    /// ERC-2612, which anyone who has the signature may send.
+    interface Permit {
+        function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+            external;
+    }
+
     /// What others than the daemon may call.
     interface Public {
         function cancel(Terms calldata terms) external;
@@ -60,6 +69,18 @@ impl Wallet {
     pub fn new() -> Self {
         PrivateKeySigner::random().into()
     }
+
+    /// What a wallet does with typed data.
+    pub fn sign(&self, typed_data: &Value) -> String {
+        self.signer.sign_hash_sync(&digest(typed_data)).expect("a signature").to_string()
+    }
+}
+
+/// What is signed of typed data.
+pub fn digest(typed_data: &Value) -> B256 {
+    let typed: TypedData =
+        serde_json::from_value(typed_data.clone()).expect("typed data that a wallet can read");
+    typed.eip712_signing_hash().expect("a digest")
 }
 
 impl From<PrivateKeySigner> for Wallet {
@@ -229,6 +250,13 @@ impl Eyes {
         self.provider.get_transaction_receipt(hash.parse().ok()?).await.expect("a node that answers")
     }
 
+    /// Gas a mined transaction used, and the limit it was given.
+    pub async fn gas(&self, hash: &str) -> (u64, u64) {
+        let sent = self.provider.get_transaction_by_hash(hash.parse().expect("a hash")).await;
+        let limit = sent.expect("a node that answers").expect("the transaction").gas_limit();
+        (self.receipt(hash).await.expect("a receipt").gas_used, limit)
+    }
+
     /// The chain's time, Unix seconds.
     pub async fn now(&self) -> u64 {
         self.head().await.1
@@ -268,12 +296,16 @@ impl Eyes {
 
     /// Sends a call as `from`, whose key we need not hold. It waits for a block.
     pub async fn submit(&self, from: Address, to: Address, call: impl SolCall, tip: u128) -> TxHash {
+        self.submit_input(from, to, call.abi_encode().into(), tip).await
+    }
+
+    async fn submit_input(&self, from: Address, to: Address, input: Bytes, tip: u128) -> TxHash {
         self.impersonate(from).await;
         let request = TransactionRequest {
             from: Some(from),
             to: Some(to.into()),
-            input: Bytes::from(call.abi_encode()).into(),
-            gas: Some(300_000),
+            input: input.into(),
+            gas: Some(1_000_000),
             max_fee_per_gas: Some(tip + 1_000_000_000_000),
             max_priority_fee_per_gas: Some(tip),
             ..Default::default()
@@ -283,7 +315,12 @@ impl Eyes {
 
     /// Sends a call as `from` and returns when it was mined; asserts that it succeeded.
     pub async fn act(&self, from: Address, to: Address, call: impl SolCall) {
-        let hash = self.submit(from, to, call, 1_000_000_000).await;
+        self.act_with(from, to, call.abi_encode().into()).await;
+    }
+
+    /// The same with a call that is encoded already.
+    pub async fn act_with(&self, from: Address, to: Address, input: Bytes) {
+        let hash = self.submit_input(from, to, input, 1_000_000_000).await;
         let receipt = until("a transaction of the story is mined", || async {
             self.provider.get_transaction_receipt(hash).await.expect("a node that answers")
         })
@@ -332,13 +369,17 @@ impl Eyes {
 
     /// A token of six decimals with moods.
     pub async fn deploy_moody_token(&self) -> Address {
+        let code = MoodyToken::deploy_builder(&self.provider, "Moody".into(), "MOOD".into(), 6);
+        self.deploy(code.calldata().clone()).await
+    }
+
+    /// Deploys a contract: its bytecode and what its constructor takes.
+    pub async fn deploy(&self, code: Bytes) -> Address {
         let from = Wallet::new().address;
         self.impersonate(from).await;
-        let code =
-            MoodyToken::deploy_builder(&self.provider, "Moody".into(), "MOOD".into(), 6).calldata().clone();
         let request = json!([{ "from": from, "data": code, "gas": "0x500000" }]);
         let hash: TxHash = self.rpc("eth_sendTransaction", request).await;
-        let receipt = until("the token is deployed", || async {
+        let receipt = until("a contract of the story is deployed", || async {
             self.provider.get_transaction_receipt(hash).await.expect("a node that answers")
         })
         .await;

@@ -10,6 +10,7 @@ pub mod patience;
 pub mod powers;
 pub mod process;
 pub mod proxy;
+pub mod receiver;
 pub mod world;
 
 pub use api::{Answer, Api};
@@ -19,4 +20,5 @@ pub use disk::BadDisk;
 pub use node::Node;
 pub use patience::until;
 pub use proxy::{Fault, Proxy};
+pub use receiver::{Message, Receiver, Reply};
 pub use world::{Plan, Sale, World};

@@ -43,11 +43,15 @@ impl Eyes {
         assert_eq!(self.balance(account).await, amount, "balances are where the token keeps them");
     }
 
-    /// An allowance out of nothing.
+    /// An allowance for the escrow out of nothing.
     pub async fn allow(&self, owner: Address, amount: U256) {
-        let of_owner = entry(owner, U256::from(ALLOWANCES));
-        self.set_storage(self.token, entry(self.escrow, of_owner), amount.into()).await;
+        self.allow_to(owner, self.escrow, amount).await;
         assert_eq!(self.allowance(owner).await, amount, "allowances are where the token keeps them");
+    }
+
+    pub async fn allow_to(&self, owner: Address, spender: Address, amount: U256) {
+        let of_owner = entry(owner, U256::from(ALLOWANCES));
+        self.set_storage(self.token, entry(spender, of_owner), amount.into()).await;
     }
 
     /// Many blocks at once.

@@ -59,12 +59,21 @@ pub struct Plan {
     pub replace_after: &'static str,
     /// Whether the daemon's disk fails on command.
     pub bad_disk: bool,
+    /// What else the daemon is told at its start.
+    pub arguments: &'static [&'static str],
 }
 
 impl Plan {
     /// A chain that the daemon starts for itself, with quick blocks.
     pub fn quick() -> Self {
-        Self { own_node: false, block_time: "0.2", proxies: 0, replace_after: "30", bad_disk: false }
+        Self {
+            own_node: false,
+            block_time: "0.2",
+            proxies: 0,
+            replace_after: "30",
+            bad_disk: false,
+            arguments: &[],
+        }
     }
 
     /// A chain that outlives the daemon.
@@ -85,6 +94,11 @@ impl Plan {
     /// Over a disk that fails on command.
     pub fn on_bad_disk(self) -> Self {
         Self { bad_disk: true, ..self }
+    }
+
+    /// With more arguments for the daemon.
+    pub fn told(self, arguments: &'static [&'static str]) -> Self {
+        Self { arguments, ..self }
     }
 
     /// Transactions are replaced after so many seconds.
@@ -194,6 +208,15 @@ impl World {
         let receiver = self.receiver().await;
         let before = self.chain.balance(sender.address).await;
         Sale { sender, receiver, before }
+    }
+
+    /// A sale whose sender has tokens and nothing else: no allowance, and nothing to pay for gas with.
+    pub async fn sale_without_allowance(&self) -> Sale {
+        let sender = Wallet::new();
+        self.chain.give(sender.address, units_of(1_000_000)).await;
+        self.register(&self.admin(), sender.address, "sender").await;
+        let before = self.chain.balance(sender.address).await;
+        Sale { sender, receiver: self.receiver().await, before }
     }
 
     // -------------------------------------------------------------------- verbs
@@ -567,6 +590,7 @@ fn command(folder: &Path, plan: &Plan, endpoints: &str) -> Command {
     command.arg("--data-dir").arg(folder.join("data"));
     command.arg("--ready-file").arg(folder.join("ready.json"));
     command.args(["--replace-after", plan.replace_after]);
+    command.args(plan.arguments);
     if plan.own_node {
         command.args(["--rpc-url", endpoints]);
     } else {

@@ -1,24 +1,10 @@
-//! A payer who signs the very terms needs to trust no list of receivers.
+//! A signature over the terms, beside an allowance: a payer who signs the very terms needs to trust no list of receivers.
 
-use alloy::dyn_abi::TypedData;
-use alloy::signers::SignerSync;
 use preauthd::chain::PreauthEscrow;
-use serde_json::Value;
 
+use super::terms;
 use crate::harness::world::invoice;
-use crate::harness::{Answer, Plan, Sale, Wallet, World};
-
-/// What a wallet does with typed data.
-fn sign(wallet: &Wallet, typed_data: &Value) -> String {
-    let typed: TypedData =
-        serde_json::from_value(typed_data.clone()).expect("typed data that a wallet can read");
-    let digest = typed.eip712_signing_hash().expect("a digest");
-    wallet.signer.sign_hash_sync(&digest).expect("a signature").to_string()
-}
-
-async fn terms(world: &World, invoice: &str, sale: &Sale, amount: &str) -> Answer {
-    world.create(invoice, sale).amount(amount).only_terms().send().await.is(200)
-}
+use crate::harness::{Plan, Wallet, World};
 
 #[tokio::test]
 async fn the_offered_terms_are_the_ones_that_get_locked() {
@@ -34,7 +20,7 @@ async fn the_offered_terms_are_the_ones_that_get_locked() {
     assert_eq!(message["preauthId"], terms.text("preauthId"));
     world.api.preauth(&invoice).await.refused(404, "Preauthorization not found");
 
-    let signature = sign(&sale.sender, &terms.body["typedData"]);
+    let signature = sale.sender.sign(&terms.body["typedData"]);
     let create = world.create(&invoice, &sale).amount("21").expires_at(terms.text("expiresAt"));
     let created = create.consent(&signature).send().await.is(201);
     assert_eq!(created.text("expiresAt"), terms.text("expiresAt"));
@@ -58,7 +44,7 @@ async fn a_signature_stands_in_for_the_receivers_registration_on_chain() {
 
     let invoice = invoice("INV");
     let terms = terms(&world, &invoice, &sale, "5").await;
-    let signature = sign(&sale.sender, &terms.body["typedData"]);
+    let signature = sale.sender.sign(&terms.body["typedData"]);
     let create = world.create(&invoice, &sale).amount("5").expires_at(terms.text("expiresAt"));
     create.consent(&signature).send().await.is(201);
     world.api.settle(&invoice, "5").await.is(200);
@@ -80,7 +66,7 @@ async fn a_sender_can_demand_to_be_asked() {
 
     let invoice = invoice("INV");
     let terms = terms(&world, &invoice, &sale, "5").await;
-    let signature = sign(&sale.sender, &terms.body["typedData"]);
+    let signature = sale.sender.sign(&terms.body["typedData"]);
     let create = world.create(&invoice, &sale).amount("5").expires_at(terms.text("expiresAt"));
     create.consent(&signature).send().await.is(201);
     world.api.cancel(&invoice).await.is(200);
@@ -96,7 +82,7 @@ async fn a_signature_over_other_terms_is_worth_nothing() {
     let terms = terms(&world, &name, &sale, "5").await;
     let expires_at = terms.text("expiresAt");
     let typed_data = &terms.body["typedData"];
-    let (own, strange) = (sign(&sale.sender, typed_data), sign(&stranger, typed_data));
+    let (own, strange) = (sale.sender.sign(typed_data), stranger.sign(typed_data));
     let receiver = world.receiver().await;
 
     let create = |invoice: &str| world.create(invoice, &sale).amount("5").expires_at(expires_at);

@@ -1,0 +1,83 @@
+//! `POST /webhooks/{id}/resend`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{EndpointPath, refused};
+use crate::http::HttpState;
+use crate::http::caller::Writer;
+use crate::http::error::ApiError;
+use crate::http::json::JsonBody;
+use crate::http::shape::{Shape, rfc3339};
+use crate::model::Millis;
+use crate::webhooks::Resend;
+
+const ONE_OR_RANGE: &str = "must be given, or else since";
+
+/// Which events to send again: one by its id, or those of a span of time.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResendRequest {
+    #[serde(default)]
+    #[schema(format = "uuid")]
+    event_id: Option<String>,
+    /// Events from this time on. RFC 3339 with a zone.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    since: Option<String>,
+    /// Events before this time. Default: until now.
+    #[serde(default)]
+    #[schema(format = "date-time")]
+    until: Option<String>,
+}
+
+/// How much is sent again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResendAnswer {
+    /// Events that are sent again, at most 10,000 at once, oldest first.
+    pub count: u64,
+}
+
+/// Send events again
+///
+/// Under the ids they have. One by its id is sent whatever its type; of a span of time, those of the types that the webhook is
+/// told of.
+#[utoipa::path(
+    post, path = "/webhooks/{id}/resend", operation_id = "resendEvents", tag = "Webhooks",
+    params(("id" = String, Path, description = "The webhook")), request_body = ResendRequest,
+    responses((status = 202, description = "Written down, to be sent", body = ResendAnswer)),
+)]
+pub async fn resend(
+    Writer(caller): Writer,
+    State(state): State<HttpState>,
+    EndpointPath(id): EndpointPath,
+    JsonBody(body): JsonBody<ResendRequest>,
+) -> Result<(StatusCode, Json<ResendAnswer>), ApiError> {
+    let mut shape = Shape::of_body();
+    let event = body.event_id.as_deref().map(|text| Uuid::try_parse(text).map_err(|_| "must be a UUID"));
+    let event = shape.read_optional("eventId", event);
+    let since = shape.read_optional("since", body.since.as_deref().map(time));
+    let until = shape.read_optional("until", body.until.as_deref().map(time));
+    let (Some(event), Some(since), Some(until)) = (event, since, until) else { return Err(shape.refused()) };
+    let what = match (event, since, until) {
+        (Some(event), None, None) => Resend::One(event),
+        (None, Some(since), until) => Resend::Range { since, until },
+        _ => {
+            shape.read::<(), _>("eventId", Err(ONE_OR_RANGE));
+            return Err(shape.refused());
+        }
+    };
+    let count = state.webhooks.resend(caller.tenant.id, id, what).await?.map_err(refused)?;
+    Ok((StatusCode::ACCEPTED, Json(ResendAnswer { count })))
+}
+
+/// Reads a time to the millisecond: events are told apart by it.
+fn time(text: &str) -> Result<Millis, &'static str> {
+    let parsed = rfc3339(text).and_then(|_| text.parse::<Timestamp>().ok());
+    parsed.map(|time| Millis(time.as_millisecond())).ok_or("must be an RFC 3339 time with a zone")
+}

@@ -1,0 +1,307 @@
+//! What a tenant can do with its endpoints.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use uuid::Uuid;
+
+use super::address::parse_url;
+use super::secret::{NoKey, ShownKey, SigningKey};
+use super::{VaultError, WebhookSettings};
+use crate::chain::wall_now;
+use crate::lane::Signals;
+use crate::model::{Delivery, DeliveryState, Endpoint, EventKind, Millis, SigningScheme, TenantId};
+use crate::store::deliveries::Again;
+use crate::store::{Connection, Store, StoreError, deliveries, endpoints};
+
+/// Endpoints of a tenant at most.
+const MOST_ENDPOINTS: u32 = 16;
+/// Events that are sent again at once, at most.
+const MOST_AGAIN: u32 = 10_000;
+/// How long the old key signs beside the new one, in milliseconds.
+const ROTATION_MS: i64 = 24 * 3_600 * 1_000;
+/// Why an endpoint is disabled that its tenant disabled.
+const BY_REQUEST: &str = "disabled by request";
+
+/// The verbs. Clones share everything.
+#[derive(Clone)]
+pub struct Webhooks {
+    store: Store,
+    signals: Signals,
+    settings: Arc<WebhookSettings>,
+}
+
+/// An endpoint to be.
+#[derive(Debug, Clone)]
+pub struct NewEndpoint {
+    pub url: String,
+    /// Empty: all.
+    pub kinds: Vec<EventKind>,
+    pub scheme: SigningScheme,
+}
+
+/// What is to be changed; absent: it stays.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointWish {
+    pub url: Option<String>,
+    pub kinds: Option<Vec<EventKind>>,
+    pub disabled: Option<bool>,
+}
+
+/// Which events to send again.
+#[derive(Debug, Clone, Copy)]
+pub enum Resend {
+    One(Uuid),
+    /// Those from `since` on and before `until`.
+    Range {
+        since: Millis,
+        until: Option<Millis>,
+    },
+}
+
+/// Expected ways not to get one's wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointRefusal {
+    /// Completes the sentence that begins with `url`.
+    Url(&'static str),
+    TooMany(u32),
+    Unknown,
+    UnknownEvent,
+    /// Nothing is sent to it, so nothing is sent again.
+    Disabled,
+}
+
+/// Something is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointFault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Key(#[from] NoKey),
+}
+
+type Done<T> = Result<Result<T, EndpointRefusal>, EndpointFault>;
+
+impl Webhooks {
+    #[must_use]
+    pub fn new(store: Store, signals: Signals, settings: WebhookSettings) -> Self {
+        Self { store, signals, settings: Arc::new(settings) }
+    }
+
+    /// Adds an endpoint, which is told of what happens from now on. Its key is shown this once.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn add(&self, tenant: TenantId, new: NewEndpoint) -> Done<(Endpoint, ShownKey)> {
+        let url = match parse_url(&new.url, self.settings.allow_private) {
+            Ok(url) => url,
+            Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
+        };
+        let (id, now) = (Uuid::now_v7(), wall_now());
+        let key = SigningKey::generate(new.scheme)?;
+        let endpoint = Endpoint {
+            key: 0,
+            id,
+            tenant,
+            url: url.into(),
+            kinds: sorted(new.kinds),
+            scheme: new.scheme,
+            secret: self.settings.vault.keep(id, key.bytes())?,
+            old_secret: None,
+            disabled: None,
+            failing_since: None,
+            created_at: now,
+        };
+        let stored = endpoint.clone();
+        let is_there = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move { endpoints::insert(tx, &stored, MOST_ENDPOINTS, now).await }.boxed()
+            })
+            .await?;
+        if !is_there {
+            return Ok(Err(EndpointRefusal::TooMany(MOST_ENDPOINTS)));
+        }
+        Ok(Ok((endpoint, key.shown()?)))
+    }
+
+    /// A tenant's endpoints, oldest first.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn list(&self, tenant: TenantId) -> Result<Vec<Endpoint>, EndpointFault> {
+        let mut reader = self.store.read().await?;
+        Ok(endpoints::of_tenant(&mut reader, tenant).await?)
+    }
+
+    /// A tenant's endpoint.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn find(&self, tenant: TenantId, id: Uuid) -> Done<Endpoint> {
+        let mut reader = self.store.read().await?;
+        Ok(endpoints::find(&mut reader, tenant, id).await?.ok_or(EndpointRefusal::Unknown))
+    }
+
+    /// What the receiver verifies with, where that is no secret.
+    #[must_use]
+    pub fn public_key(&self, endpoint: &Endpoint) -> Option<String> {
+        let secret = self.settings.vault.give(endpoint.id, &endpoint.secret).ok()?;
+        match SigningKey::from_bytes(endpoint.scheme, secret).shown().ok()? {
+            ShownKey::Public(key) => Some(key),
+            ShownKey::Secret(_) => None,
+        }
+    }
+
+    /// Changes an endpoint. One that is enabled again is told of what happens from then on; what was due goes on.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn change(&self, tenant: TenantId, id: Uuid, wish: EndpointWish) -> Done<Endpoint> {
+        let url = match wish.url.as_deref().map(|url| parse_url(url, self.settings.allow_private)).transpose()
+        {
+            Ok(url) => url,
+            Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
+        };
+        let changed = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let Some(mut endpoint) = endpoints::find(tx, tenant, id).await? else { return Ok(None) };
+                    if let Some(url) = url {
+                        endpoint.url = url.into();
+                    }
+                    if let Some(kinds) = wish.kinds {
+                        endpoint.kinds = sorted(kinds);
+                    }
+                    match wish.disabled {
+                        Some(true) if endpoint.disabled.is_none() => {
+                            endpoint.disabled = Some(BY_REQUEST.to_owned());
+                        }
+                        Some(false) if endpoint.disabled.is_some() => {
+                            endpoint.disabled = None;
+                            endpoint.failing_since = None;
+                            endpoints::skip_to_now(tx, endpoint.key).await?;
+                        }
+                        _ => {}
+                    }
+                    endpoints::update(tx, &endpoint).await?;
+                    Ok(Some(endpoint))
+                }
+                .boxed()
+            })
+            .await?;
+        self.signals.changed([]);
+        Ok(changed.ok_or(EndpointRefusal::Unknown))
+    }
+
+    /// Gives an endpoint a new key, shown this once; the one before signs beside it until the returned time.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn rotate(&self, tenant: TenantId, id: Uuid) -> Done<(Endpoint, ShownKey, Millis)> {
+        let scheme = match self.find(tenant, id).await? {
+            Ok(endpoint) => endpoint.scheme,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let key = SigningKey::generate(scheme)?;
+        let kept = self.settings.vault.keep(id, key.bytes())?;
+        let until = wall_now().saturating_add(ROTATION_MS);
+        let rotated = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let Some(mut endpoint) = endpoints::find(tx, tenant, id).await? else { return Ok(None) };
+                    endpoint.old_secret = Some((std::mem::replace(&mut endpoint.secret, kept), until));
+                    endpoints::update(tx, &endpoint).await?;
+                    Ok(Some(endpoint))
+                }
+                .boxed()
+            })
+            .await?;
+        let Some(endpoint) = rotated else { return Ok(Err(EndpointRefusal::Unknown)) };
+        Ok(Ok((endpoint, key.shown()?, until)))
+    }
+
+    /// Removes an endpoint: nothing more is sent to it.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn remove(&self, tenant: TenantId, id: Uuid) -> Done<()> {
+        let now = wall_now();
+        let removed = self
+            .store
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let Some(endpoint) = endpoints::find(tx, tenant, id).await? else { return Ok(None) };
+                    endpoints::remove(tx, endpoint.key, now).await.map(Some)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(removed.ok_or(EndpointRefusal::Unknown))
+    }
+
+    /// What was, is and will be sent to an endpoint, newest first, before a row.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn deliveries(
+        &self,
+        tenant: TenantId,
+        id: Uuid,
+        state: Option<DeliveryState>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Done<Vec<Delivery>> {
+        let mut reader = self.store.read().await?;
+        let Some(endpoint) = endpoints::find(&mut reader, tenant, id).await? else {
+            return Ok(Err(EndpointRefusal::Unknown));
+        };
+        Ok(Ok(deliveries::page(&mut reader, endpoint.key, state, before, limit).await?))
+    }
+
+    /// Sends events once more, under the ids they have; says how many.
+    ///
+    /// # Errors
+    /// [`EndpointFault`].
+    pub async fn resend(&self, tenant: TenantId, id: Uuid, what: Resend) -> Done<u64> {
+        let now = wall_now();
+        let asked = self
+            .store
+            .write::<_, StoreError, _>(move |tx| ask_again(tx, tenant, id, what, now).boxed())
+            .await?;
+        self.signals.changed([]);
+        Ok(asked)
+    }
+}
+
+async fn ask_again(
+    tx: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+    what: Resend,
+    now: Millis,
+) -> Result<Result<u64, EndpointRefusal>, StoreError> {
+    let Some(endpoint) = endpoints::find(tx, tenant, id).await? else {
+        return Ok(Err(EndpointRefusal::Unknown));
+    };
+    if endpoint.disabled.is_some() {
+        return Ok(Err(EndpointRefusal::Disabled));
+    }
+    let again = match what {
+        Resend::One(event) => Again { event: Some(event), ..Again::default() },
+        Resend::Range { since, until } => Again { event: None, since: Some(since), until },
+    };
+    let count = deliveries::ask_again(tx, &endpoint, again, MOST_AGAIN, now).await?;
+    let unknown = again.event.is_some() && count == 0;
+    Ok(if unknown { Err(EndpointRefusal::UnknownEvent) } else { Ok(count) })
+}
+
+fn sorted(mut kinds: Vec<EventKind>) -> Vec<EventKind> {
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
