@@ -1,7 +1,19 @@
 //! What an attempt offers per gas.
 
 use super::LaneSettings;
-use crate::chain::FeeQuote;
+use super::worker::LaneError;
+use crate::chain::{Chain, FeeQuote};
+use crate::store::{Store, batches};
+
+/// The fees of the moment. On a quiet chain the tips of the last blocks are our own, and one that a replacement had raised
+/// would be where the next batch begins, and so on up to the cap: in place of such a tip stands what its batch began with.
+pub(super) async fn quote(chain: &Chain, store: &Store) -> Result<FeeQuote, LaneError> {
+    let mut quote = chain.fee_quote().await?;
+    if let Some(first) = batches::first_tip_before(&mut *store.read().await?, quote.tip).await? {
+        quote.tip = first;
+    }
+    Ok(quote)
+}
 
 /// Fees of one attempt, in wei per gas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use alloy::primitives::U256;
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use super::fees::Fees;
+use super::fees::{Fees, quote};
 use super::nonce;
 use super::worker::{Lane, LaneError, TENDING};
 use crate::chain::{EscrowCall, SendAdvice};
@@ -101,7 +101,7 @@ impl Lane {
         if let Some(tip) = nonce::block_without_us(&self.store, &self.chain, batch).await? {
             return self.give_up(batch, tip).await;
         }
-        let fees = Fees::first(self.chain.fee_quote().await?, &self.settings);
+        let fees = Fees::first(quote(&self.chain, &self.store).await?, &self.settings);
         match self.calls_of(batch).await? {
             Ok(calls) => self.sign_attempt_of(batch, &calls, fees).await,
             Err(unreadable) => {
@@ -114,7 +114,7 @@ impl Lane {
     /// Signs the same batch at its nonce with higher fees, writes it down, and sends it.
     async fn replace(&mut self, batch: &OpenBatch, newest: &Attempt) -> Result<(), LaneError> {
         let (quote, balance) =
-            tokio::join!(self.chain.fee_quote(), self.chain.native_balance(self.operator()));
+            tokio::join!(quote(&self.chain, &self.store), self.chain.native_balance(self.operator()));
         let (quote, balance) = (quote?, balance?);
         let old = Fees { max_fee: newest.max_fee, max_priority_fee: newest.max_priority_fee };
         let relayable = |fees: &Fees| {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::desk::{Capacity, escrow_call};
 use super::endings::{fail, give_up_for_now, is_final, is_forlorn, is_too_early};
-use super::fees::Fees;
+use super::fees::{Fees, quote};
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
 use super::{backoff, gas};
@@ -67,7 +67,7 @@ impl Lane {
 
     async fn look_at_account(&mut self) -> Result<Next, LaneError> {
         let (quote, balance) =
-            tokio::join!(self.chain.fee_quote(), self.chain.native_balance(self.operator()));
+            tokio::join!(quote(&self.chain, &self.store), self.chain.native_balance(self.operator()));
         self.affordable_gas = self.affordable(Fees::first(quote?, &self.settings), balance?);
         Ok(if self.affordable_gas < gas::DEAREST { self.cannot_afford(1) } else { Next::Now })
     }
@@ -88,7 +88,7 @@ impl Lane {
         let (dry_run, nonce, quote, balance) = tokio::join!(
             self.chain.dry_run(operator, escrow, &calls, gas_per_call, gas_limit, self.clock.carried_on()),
             self.chain.transaction_count(operator, None),
-            self.chain.fee_quote(),
+            quote(&self.chain, &self.store),
             self.chain.native_balance(operator),
         );
         let fees = Fees::first(quote?, &self.settings);

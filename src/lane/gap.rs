@@ -3,7 +3,7 @@
 //! Our own transactions never leave one, because what a reorg undoes is sent again at its nonce. A stranger's transaction
 //! with our key can: a batch is signed behind it, and then a reorg takes the stranger's away for good.
 
-use super::fees::Fees;
+use super::fees::{Fees, quote};
 use super::flight::Flight;
 use super::gas;
 use super::worker::{Lane, LaneError};
@@ -26,7 +26,7 @@ impl Lane {
 
     /// Uses the missing nonce for a batch of nothing.
     pub(super) async fn fill_gap(&mut self, nonce: u64, behind: &OpenBatch) -> Result<(), LaneError> {
-        let fees = Fees::first(self.chain.fee_quote().await?, &self.settings);
+        let fees = Fees::first(quote(&self.chain, &self.store).await?, &self.settings);
         let (gas_limit, gas_per_call) = gas::transaction_gas(&[]);
         let (operator, escrow) = (self.operator(), behind.escrow);
         let filler = NewBatch { operator, nonce, escrow, gas_limit, gas_per_call };

@@ -219,6 +219,20 @@ pub async fn succeeded(connection: &mut Connection, id: BatchId) -> Result<Optio
     Ok(succeeded.map(|succeeded| succeeded != 0))
 }
 
+/// What the first attempt of a recent batch offered as its tip, where a later attempt of it offered `tip`; in wei per gas.
+pub async fn first_tip_before(connection: &mut Connection, tip: u128) -> Result<Option<u128>, StoreError> {
+    let row = sqlx::query(
+        "SELECT first.max_priority_fee
+         FROM attempts raised JOIN attempts first ON first.batch_id = raised.batch_id AND first.id < raised.id
+         WHERE raised.id > (SELECT max(id) FROM attempts) - 100 AND raised.max_priority_fee = $1
+         ORDER BY first.id LIMIT 1",
+    )
+    .bind(tip.to_string())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| parsed(&row, "max_priority_fee")).transpose()
+}
+
 /// Whether signed bytes with this hash were written down.
 #[cfg(test)]
 pub async fn attempt_exists(connection: &mut Connection, hash: B256) -> Result<bool, StoreError> {

@@ -48,6 +48,35 @@ async fn a_transaction_that_became_too_cheap_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_raise_of_our_own_is_not_taken_for_the_market() {
+    let world = World::start(Plan::on_node("0.2").replacing_after("1")).await;
+    let sale = world.sale().await;
+    world.chain.hold_still().await;
+    let mut offered = Vec::new();
+    // Enough for the blocks that are asked for tips to hold nothing but raised ones.
+    for _ in 0..5 {
+        let name = invoice("INV");
+        world.create(&name, &sale).amount("1").respond_async().send().await.is(202);
+        let first = waiting_tip(&world).await;
+        until("the fees are raised", || async { (waiting_tip(&world).await > first).then_some(()) }).await;
+        world.chain.mine().await;
+        world.becomes(&name, "AUTHORIZED").await;
+        offered.push(first);
+    }
+    assert!(offered.iter().all(|tip| *tip == offered[0]), "each begins where the first did: {offered:?}");
+}
+
+/// What the one transaction that waits offers as its tip, in wei per gas.
+async fn waiting_tip(world: &World) -> u128 {
+    until("a transaction waits", || async {
+        let [hash] = world.chain.until_waiting(1).await[..] else { return None };
+        let waiting = world.chain.provider.get_transaction_by_hash(hash).await.expect("a node")?;
+        alloy::consensus::Transaction::max_priority_fee_per_gas(&waiting)
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_node_that_falls_silent_in_the_middle_costs_time_and_nothing_else() {
     let world = World::start(Plan::on_node("1")).await;
     let sale = world.sale().await;
