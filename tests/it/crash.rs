@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::patience::pause;
 use crate::harness::world::invoice;
-use crate::harness::{Plan, World};
+use crate::harness::{Healing, Plan, World};
 
 /// Milliseconds from the first request to the blow: before, around and after a block.
 const MOMENTS: [u64; 5] = [30, 200, 600, 1_100, 1_900];
@@ -35,11 +35,13 @@ async fn a_killed_daemon_finishes_what_it_promised() {
         });
         // While it is down, the chain goes on with what was sent.
         pause(300).await;
+        let healing = Healing::of(format!("kill -9 over 80 operations, after {moment} ms"));
         world.restart().await;
 
         for asked in &asked {
             judge(&world, &format!("after {moment} ms"), asked).await;
         }
+        healing.ends();
         world.assert_escrow_holds_what_is_open().await;
     }
     assert!(!world.log().contains("panic"), "no panic");

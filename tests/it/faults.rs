@@ -5,7 +5,7 @@ use alloy::primitives::Address;
 
 use crate::harness::chain::Token;
 use crate::harness::world::invoice;
-use crate::harness::{Api, Plan, World, until};
+use crate::harness::{Api, Healing, Plan, World, until};
 use crate::operator::{Shop, status};
 
 const GWEI: u128 = 1_000_000_000;
@@ -33,10 +33,12 @@ async fn an_operator_without_gas_money_loses_nothing() {
     assert_eq!(world.api.preauth(&name).await.text("status"), "PENDING");
     world.chain.mine_many(5).await;
     world.chain.set_gas_money(operator, 10u128.pow(20)).await;
+    let healing = Healing::of("a key without gas money");
     world.becomes(&name, "AUTHORIZED").await;
+    world.api.until_ready().await;
+    healing.ends();
     assert_eq!(world.effects(&name).await.locked, 1);
     world.assert_paid(&sale, "0", "10").await;
-    world.api.until_ready().await;
     assert_trouble(&world.api, &part, false).await;
     assert_eq!(told(&world.log(), "cannot pay for its gas"), 1, "it is said once");
 }
@@ -59,8 +61,10 @@ async fn fees_beyond_the_cap_are_waited_out() {
     // Empty blocks bring the fee down.
     shop.chain.mine_many(40).await;
     shop.chain.mine_every(1).await;
+    let healing = Healing::of("fees beyond the cap, blocks of 1 s");
     until("the lock lands", || async { (status(&api, &name).await == "AUTHORIZED").then_some(()) }).await;
     api.until_ready().await;
+    healing.ends();
     assert_trouble(&api, &part, false).await;
     for operator in shop.operators {
         assert!(shop.chain.sent_by(operator).await <= 1, "one transaction, however often it was sent");
@@ -94,7 +98,9 @@ async fn a_stranger_with_the_operator_key_cannot_stop_a_batch_and_is_spoken_of()
     // Deeper than any reorganisation that is followed.
     world.chain.mine_many(80).await;
     world.chain.mine_every(1).await;
+    let healing = Healing::of("a stranger who took the nonce, blocks of 1 s");
     world.becomes(&name, "AUTHORIZED").await;
+    healing.ends();
     assert_eq!(world.effects(&name).await.locked, 1);
     world.assert_paid(&sale, "0", "10").await;
     world.api.settle(&name, "10").await.is(200);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::world::invoice;
-use crate::harness::{Fault, Plan, Sale, World, until};
+use crate::harness::{Fault, Healing, Plan, Sale, World, until};
 
 async fn world(block_time: &'static str) -> (World, Sale) {
     let world = World::start(Plan::on_node(block_time).through_proxy()).await;
@@ -17,14 +17,14 @@ async fn settle_later(world: &World, name: &str, amount: &str) {
 }
 
 /// Every way in which a node answers with nothing that is an answer.
-fn sicknesses() -> [Fault; 6] {
+fn sicknesses() -> [(&'static str, Fault); 6] {
     [
-        Fault::Status(429),
-        Fault::Status(503),
-        Fault::Garbage,
-        Fault::Drop,
-        Fault::Refuse(-32005, "limit exceeded"),
-        Fault::Silence,
+        ("a node that answers 429", Fault::Status(429)),
+        ("a node that answers 503", Fault::Status(503)),
+        ("a node that answers garbage", Fault::Garbage),
+        ("a node that hangs up", Fault::Drop),
+        ("a node that refuses everything", Fault::Refuse(-32005, "limit exceeded")),
+        ("a node that is silent", Fault::Silence),
     ]
 }
 
@@ -87,7 +87,7 @@ async fn what_is_said_twice_is_done_once() {
 #[tokio::test]
 async fn a_node_that_is_sick_for_a_while_makes_nothing_fail() {
     let (world, sale) = world("0.2").await;
-    for sickness in sicknesses() {
+    for (name, sickness) in sicknesses() {
         let (settled, cancelled, locked) =
             (world.authorized(&sale, "2").await, world.authorized(&sale, "3").await, invoice("INV"));
         world.create(&locked, &sale).amount("1").respond_async().send().await.is(202);
@@ -105,6 +105,7 @@ async fn a_node_that_is_sick_for_a_while_makes_nothing_fail() {
         answer.refused(500, "Failed to check preapproval");
         assert_eq!(world.api.preauth(&refused).await.status, 404);
         sick.heal();
+        let healing = Healing::of(name);
 
         world.becomes(&locked, "AUTHORIZED").await;
         world.becomes(&settled, "SETTLED").await;
@@ -113,6 +114,7 @@ async fn a_node_that_is_sick_for_a_while_makes_nothing_fail() {
             (world.api.get("/health/ready").await.status == 200).then_some(())
         })
         .await;
+        healing.ends();
         world.create(&refused, &sale).amount("9").send().await.is(201);
         for name in [&settled, &cancelled] {
             let effects = world.effects(name).await;
@@ -196,8 +198,10 @@ async fn a_chain_that_halts_delays_and_loses_nothing() {
     // It goes on much later.
     world.chain.pass(700).await;
     world.chain.mine_every(1).await;
+    let healing = Healing::of("a chain that halted, blocks of 1 s");
     world.becomes(&settled, "SETTLED").await;
     world.becomes(&locked, "AUTHORIZED").await;
     world.becomes(&expiring, "EXPIRED").await;
+    healing.ends();
     world.assert_paid(&sale, "2", "1").await;
 }

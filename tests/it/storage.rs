@@ -10,7 +10,7 @@ use crate::harness::chain::Public;
 use crate::harness::disk::Event;
 use crate::harness::patience::pause;
 use crate::harness::world::invoice;
-use crate::harness::{Plan, Sale, World, until};
+use crate::harness::{Healing, Plan, Sale, World, until};
 
 /// The database as a disk sees it that changes what it likes.
 async fn database(world: &World) -> SqliteConnection {
@@ -136,7 +136,7 @@ async fn a_full_disk_refuses_work_and_loses_nothing() {
     let Some(disk) = world.disk() else { return };
     let sale = world.sale().await;
     let (kept, open) = (world.authorized(&sale, "4").await, ten_open(&world, &sale).await);
-    let (asked, ()) = tokio::join!(storm(&world, &sale, &open), async {
+    let (asked, healing) = tokio::join!(storm(&world, &sale, &open), async {
         pause(15).await;
         disk.obey("full");
         until_it_says(&world, "database: the disk is full").await;
@@ -144,13 +144,16 @@ async fn a_full_disk_refuses_work_and_loses_nothing() {
         let numbers = world.api.get("/metrics").await.body.to_string();
         assert!(numbers.contains("preauthd_store_commit_failures_total{kind=\\\"full\\\"}"), "{numbers}");
         disk.be_well();
+        let healing = Healing::of("a full disk");
         until_ready(&world).await;
+        healing
     });
     world.api.settle(&kept, "4").await.is(200);
     world.authorized(&sale, "1").await;
     for asked in as_if_unanswered(asked) {
         judge(&world, "never, over a disk that was full", &asked).await;
     }
+    healing.ends();
     world.assert_escrow_holds_what_is_open().await;
 }
 
@@ -171,12 +174,14 @@ async fn a_disk_that_failed_to_sync_is_not_trusted_before_a_restart() {
         refuses_work_and_can_be_read(&world, &sale, &kept).await;
         assert!(world.stop_daemon().await, "SIGTERM is obeyed");
     });
+    let healing = Healing::of("a failed fsync, by a restart");
     world.restart().await;
     until_ready(&world).await;
     world.api.settle(&kept, "4").await.is(200);
     for asked in as_if_unanswered(asked) {
         judge(&world, "after a sync failed", &asked).await;
     }
+    healing.ends();
     world.assert_escrow_holds_what_is_open().await;
 }
 
@@ -276,8 +281,10 @@ async fn somebody_who_locks_the_database_costs_time() {
     assert_eq!(world.create(&name, &sale).amount("1").send().await.is(503).code(), "not_ready");
     world.api.preauth(&open).await.is(200);
     sqlx::query("COMMIT").execute(&mut other).await.expect("its end");
+    let healing = Healing::of("a locked database");
     until_ready(&world).await;
     waiting.await.expect("an answer").is(200);
+    healing.ends();
     world.create(&name, &sale).amount("1").send().await.is(201);
     world.assert_paid(&sale, "2", "1").await;
 }

@@ -1,7 +1,7 @@
 //! Transactions that do not get mined by themselves.
 
 use crate::harness::world::invoice;
-use crate::harness::{Plan, World, until};
+use crate::harness::{Healing, Plan, World, until};
 use alloy::providers::Provider;
 use rustix::process::Signal;
 
@@ -15,7 +15,9 @@ async fn a_transaction_that_the_node_forgot_is_sent_again() {
     world.chain.until_waiting(1).await;
     world.chain.forget_all().await;
     world.chain.mine_every(1).await;
+    let healing = Healing::of("a pool that forgot, blocks of 1 s");
     world.becomes(&name, "AUTHORIZED").await;
+    healing.ends();
     assert_eq!(world.effects(&name).await.locked, 1);
     world.assert_paid(&sale, "0", "10").await;
 }
@@ -94,8 +96,12 @@ async fn a_node_that_falls_silent_in_the_middle_costs_time_and_nothing_else() {
         assert_eq!(world.api.preauth(name).await.status, 200, "reading needs no node");
     }
     node.process.signal(Signal::CONT);
+    let healing = Healing::of("a node that was stopped over 20 locks");
     for name in &names {
         world.becomes(name, "AUTHORIZED").await;
+    }
+    healing.ends();
+    for name in &names {
         assert_eq!(world.effects(name).await.locked, 1);
     }
     world.assert_paid(&sale, "0", "20").await;
