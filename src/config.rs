@@ -29,6 +29,9 @@ use source::{Place, Source};
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "preauthd.toml";
 
+/// A configuration in which every key is explained, with its default where it has one.
+pub const EXAMPLE: &str = include_str!("../preauthd.example.toml");
+
 /// How often a daemon compares its database with the chain where nothing else is said.
 pub const DEFAULT_RECONCILE_EVERY: Duration = Duration::from_secs(3_600);
 

@@ -165,6 +165,11 @@ impl Chain {
         Ok(self.view(escrow, PreauthEscrow::isOperatorCall { account }).await?.unwrap_or(false))
     }
 
+    /// Whether the escrow locks nothing for now.
+    pub async fn is_paused(&self, escrow: Address) -> Result<bool, ChainError> {
+        Ok(self.view(escrow, PreauthEscrow::pausedCall {}).await?.unwrap_or(false))
+    }
+
     /// Runs calls as `operator` without sending them, at `time` or by the newest block's clock: an answer for each.
     ///
     /// They run one after the other, so calls that spend the same allowance see each other.

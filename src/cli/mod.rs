@@ -4,9 +4,12 @@
 //! send one transaction with a key that the daemon never holds.
 
 mod backup;
+mod completion;
+mod config;
 pub mod daemon;
 mod deploy;
 mod dev;
+mod doctor;
 mod hold;
 mod key_flags;
 mod operator;
@@ -25,7 +28,7 @@ mod webhook;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use output::Output;
 use surroundings::Surroundings;
@@ -44,6 +47,7 @@ const HELP: &str = "\
 Run:
   dev       A whole system on a private chain, to try out and to test against
   serve     The daemon, as configured
+  doctor    Whether a daemon could work here, and what to do where not
 
 Set up a chain (with an admin or deployer key, which the daemon never holds):
   deploy    Deploy the escrow, and write its address into the configuration
@@ -58,6 +62,10 @@ Administer the database (beside a running daemon, too):
   reconcile Compare every preauthorization with the chain, and repair what differs
   backup    Copy the database, and check that a copy is sound
 
+Beside all that:
+  config     Print a configuration to begin with, every key explained
+  completion Print what a shell needs to complete these commands
+
 Options:
 {options}{after-help}";
 
@@ -66,7 +74,7 @@ Try it out:
   preauthd dev
 
 Bring it to a chain:
-  cp preauthd.example.toml preauthd.toml      # then name your node and your operator keys
+  preauthd config > preauthd.toml             # then name your node and your operator keys
   preauthd deploy --keystore admin.json --password-env ADMIN_PASSWORD
   preauthd token add 0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48
   preauthd tenant create shop --tip-bps 2000
@@ -76,7 +84,7 @@ Bring it to a chain:
   preauthd serve
 
 The configuration is ./preauthd.toml with the environment (PREAUTHD_LISTEN=…) laid over it;
-preauthd.example.toml explains every key. `preauthd <command> --help` explains a command.";
+`preauthd config` explains every key. `preauthd <command> --help` explains a command.";
 
 #[derive(Parser)]
 #[command(
@@ -117,6 +125,7 @@ enum Command {
     /// is not the escrow. Ends in order at SIGINT and SIGTERM; what is in flight on chain is found again at the next start.
     /// RUST_LOG chooses what is logged: RUST_LOG=preauthd=debug.
     Serve,
+    Doctor(doctor::Doctor),
     Deploy(deploy::Deploy),
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -132,6 +141,8 @@ enum Command {
     Hold(hold::Hold),
     Reconcile(reconcile::Reconcile),
     Backup(backup::Backup),
+    Config(config::PrintConfig),
+    Completion(completion::Completion),
 }
 
 /// Runs the command the process was started with.
@@ -148,7 +159,11 @@ pub async fn main() -> ExitCode {
         Command::Token(token) => token.run(&around).await,
         Command::Webhook(webhook) => webhook.run(&around).await,
         Command::Hold(hold) => hold.run(&around).await,
-        // Whether there is drift is its answer, so its exit code says more than done or failed.
+        Command::Config(config) => config.run(),
+        Command::Completion(completion) => completion.run(&mut CommandLine::command()),
+        // What it finds is its answer, so its exit code says more than done or failed.
+        Command::Doctor(doctor) => return doctor.run(&around).await,
+        // So it is with whether there is drift.
         Command::Reconcile(reconcile) => return reconcile.run(&around).await,
         // So it is with the soundness of a backup.
         Command::Backup(backup) => return backup.run(&around).await,
@@ -164,8 +179,6 @@ pub async fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -23,7 +23,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-const KEYS: [&str; 27] = [
+pub(super) const KEYS: [&str; 27] = [
     "data_dir",
     "listen",
     "public_url",
@@ -52,7 +52,7 @@ const KEYS: [&str; 27] = [
     "webhooks_key_env",
     "log_format",
 ];
-const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
+pub(super) const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
 
 /// Takes values out of the source and notes what is wrong with them.
 pub(super) struct Reader {

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, KeySource, LogFormat};
+use super::{Config, EXAMPLE, KeySource, LogFormat, reader};
 
 const GOOD: &str = r#"
 data_dir = "data"
@@ -193,7 +193,7 @@ fn a_keystore_opens_with_its_password_alone() {
 
 #[test]
 fn the_example_is_a_good_configuration() {
-    let text = include_str!("../../preauthd.example.toml");
+    let text = EXAMPLE;
     let config = Config::read(Some((Path::new("preauthd.toml"), text)), []).unwrap();
     assert_eq!(config.operators.len(), 1);
     // What stands there as a comment are the defaults, and is right as well.
@@ -202,6 +202,18 @@ fn the_example_is_a_good_configuration() {
     let all = Config::read(Some((Path::new("preauthd.toml"), &all)), []).unwrap();
     assert_eq!(format!("{:?}", all.lane), format!("{:?}", Config::read(None, []).unwrap().lane));
     assert_eq!(all.request_timeout, config.request_timeout);
+}
+
+#[test]
+fn the_example_explains_every_key() {
+    let written: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| line.trim_start_matches(['#', '=', ' ', '[']))
+        .filter_map(|line| line.split([' ', ']']).next())
+        .collect();
+    for key in reader::KEYS.iter().chain(&reader::OPERATOR_KEYS) {
+        assert!(written.contains(key), "{key} is not explained");
+    }
 }
 
 #[test]

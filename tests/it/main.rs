@@ -14,6 +14,7 @@ mod bad_input;
 mod chaos;
 mod consent;
 mod crash;
+mod doctor;
 mod endpoints;
 mod events;
 mod expiry;
