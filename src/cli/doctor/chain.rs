@@ -1,10 +1,11 @@
 //! What a daemon has elsewhere: nodes, the escrow, the rights and the gas money of its keys.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use alloy::primitives::utils::{format_ether, format_units};
 use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
+use tokio::time::Instant;
 
 use super::finding::Finding;
 use crate::chain::{BlockHeader, Chain, CodeMismatch, RpcEndpoints, wall_now};
