@@ -1,6 +1,6 @@
 //! How long a fault is felt after its end; docs/reliability.md has the figures.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Begins when a fault ends, and ends when all that was due is done. It says how long that took (`--no-capture`); the bound
 /// is [`until`](super::until)'s, by which everything due is waited for.
