@@ -61,6 +61,8 @@ pub struct Config {
     /// How long before its expiry a hold is announced to expire; zero: never.
     pub expiring_before: Duration,
     pub log_format: LogFormat,
+    /// A collector of traces (OTLP over HTTP); `None`: nothing is traced.
+    pub otlp_endpoint: Option<String>,
     pub rpc: Option<RpcEndpoints>,
     pub chain_id: Option<u64>,
     pub escrow: Option<Address>,

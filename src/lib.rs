@@ -1,7 +1,8 @@
 //! preauthd: card-style preauthorization on ERC-20 tokens.
 //!
 //! The rooms, and who may know whom: `cli → http → webhooks → preauth → lane → store, chain → model`. An arrow never points up.
-//! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node. [`config`] is read by `cli` alone.
+//! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node. [`config`] is read by `cli` alone; [`trace`] is
+//! beside the log, for everybody but `model`.
 
 pub mod chain;
 pub mod cli;
@@ -13,4 +14,5 @@ pub mod preauth;
 #[cfg(test)]
 mod simulation;
 pub mod store;
+pub mod trace;
 pub mod webhooks;

@@ -3,19 +3,33 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::daemon::{Daemon, DaemonConfig};
 use super::stop_signal::StopSignal;
 use super::surroundings::Surroundings;
 use crate::config::{Config, ConfigError, LogFormat, missing};
+use crate::trace::Traces;
 
 pub(super) async fn run(around: &Surroundings) -> anyhow::Result<()> {
     let config = around.config()?;
-    start_log(config.log_format, "info");
+    let traces = config.otlp_endpoint.as_deref().map(Traces::to).transpose().context("sending traces")?;
+    start_log(config.log_format, "info", traces.as_ref());
+    let ended = run_daemon(&config).await;
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    ended
+}
+
+async fn run_daemon(config: &Config) -> anyhow::Result<()> {
     let mut signal = StopSignal::listen()?;
     let daemon = tokio::select! {
-        daemon = Daemon::start(daemon_config(&config)?) => daemon?,
+        daemon = Daemon::start(daemon_config(config)?) => daemon?,
         () = signal.asked() => return Ok(()),
     };
     run_until(daemon, &mut signal).await
@@ -36,18 +50,21 @@ pub(super) async fn run_until(mut daemon: Daemon, signal: &mut StopSignal) -> an
     failure.map_or(Ok(()), |failure| Err(failure).context("the daemon came to an end"))
 }
 
-/// Starts logging to the standard error output; RUST_LOG overrules `default`.
-pub(super) fn start_log(format: LogFormat, default: &str) {
+/// Starts logging to the standard error output; RUST_LOG overrules `default`. Spans go to the collector as well, whatever is
+/// logged.
+pub(super) fn start_log(format: LogFormat, default: &str, traces: Option<&Traces>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // Fails only where a log was started before.
-    let _ = match format {
-        LogFormat::Pretty => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = match format {
+        LogFormat::Pretty => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
+    let spans =
+        traces.map(|traces| traces.layer().with_filter(Targets::new().with_target("preauthd", Level::INFO)));
+    // Fails only where a log was started before.
+    let _ = tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init();
 }
 
 /// What the daemon needs, or everything that is missing of it.

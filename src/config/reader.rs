@@ -23,7 +23,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-pub(super) const KEYS: [&str; 27] = [
+pub(super) const KEYS: [&str; 28] = [
     "data_dir",
     "listen",
     "public_url",
@@ -51,6 +51,7 @@ pub(super) const KEYS: [&str; 27] = [
     "webhooks_time_limit_s",
     "webhooks_key_env",
     "log_format",
+    "otlp_endpoint",
 ];
 pub(super) const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
 
@@ -107,6 +108,11 @@ impl Reader {
                     _ => None,
                 })
                 .unwrap_or(LogFormat::Pretty),
+            otlp_endpoint: self.text(
+                "otlp_endpoint",
+                "the http:// or https:// URL of a collector, such as \"http://127.0.0.1:4318\"",
+                |text| is_base(text).then(|| text.to_owned()),
+            ),
             rpc: self.rpc(),
             chain_id: self.whole("chain_id", 1..=u64::MAX),
             escrow: self.address("escrow"),

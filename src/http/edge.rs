@@ -14,6 +14,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use crate::trace;
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -39,6 +40,9 @@ async fn edge(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     let span = tracing::info_span!("request", request_id, %method, route, tenant = tracing::field::Empty);
+    if let Some(parent) = request.headers().get(trace::TRACEPARENT).and_then(|value| value.to_str().ok()) {
+        trace::adopt(&span, parent);
+    }
     // Measures the machine, decides nothing: the one place where a clock is no parameter.
     let started = tokio::time::Instant::now();
 

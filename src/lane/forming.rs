@@ -11,7 +11,7 @@ use super::endings::{fail, give_up_for_now, is_final, is_forlorn, is_too_early};
 use super::fees::{Fees, quote};
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
-use super::{backoff, gas};
+use super::{backoff, gas, traces};
 use crate::chain::{DryRun, EscrowCall, TransactionPlan, sign};
 use crate::model::{
     BatchId, CallFailure, ChainTime, Disposition, Millis, OperationId, OperationKind, OperationState,
@@ -126,6 +126,7 @@ impl Lane {
         metrics::counter!("preauthd_batches_total").increment(1);
         tracing::info!(batch = %id, items = fit.len(), nonce, transaction = %attempt.hash, "batch signed");
         self.flights.insert(id, Flight::new(fit.len()));
+        traces::batched(&self.store, id, &attempt).await;
         self.broadcast(id, &attempt).await;
         Ok(Next::Block(TENDING))
     }

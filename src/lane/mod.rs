@@ -24,6 +24,7 @@ mod rebuild_tests;
 mod rollback;
 mod signals;
 mod standing;
+mod traces;
 mod unreadable;
 mod worker;
 

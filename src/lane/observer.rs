@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::projection::{BlockChanges, MinedBatch, take_in};
 use super::rollback::roll_back_to;
-use super::{LaneSettings, Signals, Standing, backoff};
+use super::{LaneSettings, Signals, Standing, backoff, traces};
 use crate::chain::{
     BlockHeader, BlockView, Chain, ChainClock, ChainError, EscrowCall, EscrowLog, Receipt, WallClock,
 };
@@ -372,9 +372,12 @@ impl Observer {
         let changes = Arc::new(BlockChanges { header, logs, mined, forget_below });
         let mut taken_in = self.take_in(changes.clone(), Steps::together()).await;
         if matches!(taken_in, Err(StoreError::Unreadable(_))) {
-            taken_in = self.take_in(changes, Steps::apart()).await;
+            taken_in = self.take_in(changes.clone(), Steps::apart()).await;
         }
         let changed = taken_in?;
+        for batch in &changes.mined {
+            traces::mined(&self.store, &self.clock, batch.batch, &batch.receipt).await;
+        }
         self.clock.advance(&header);
         show_block(header.number);
         self.announce(changed);

@@ -12,6 +12,7 @@ use crate::model::{
     BaseUnits, BatchId, CallFailure, ChainTime, Millis, Operation, OperationId, OperationKind,
     OperationState, Preauth, PreauthKey, Terms, TokenAmount,
 };
+use crate::trace;
 
 const COLUMNS: &str = "o.id, o.preauth, o.kind, o.state, o.amount, o.amount_written, o.deadline, o.batch_id, \
     o.failure, o.tries, o.seal";
@@ -24,7 +25,7 @@ pub(super) const SEALED: Sealed = Sealed {
     what: "kind, amount and deadline",
 };
 
-/// Writes down an operation as due. `None`: another operation of the preauth is open.
+/// Writes down an operation as due, as a part of the current trace. `None`: another operation of the preauth is open.
 pub async fn insert(
     connection: &mut Connection,
     preauth: PreauthKey,
@@ -36,11 +37,13 @@ pub async fn insert(
     let values = sealed_values(preauth, kind, amount, deadline);
     let seal = SEALED.seal(&values);
     let insert = sqlx::query(
-        "INSERT INTO operations (preauth, kind, amount, amount_written, deadline, seal, state, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'due', $7, $7)
+        "INSERT INTO operations (preauth, kind, amount, amount_written, deadline, seal, state, created_at, updated_at,
+             trace)
+         VALUES ($1, $2, $3, $4, $5, $6, 'due', $7, $7, $8)
          ON CONFLICT (preauth) WHERE state IN ('due', 'batched') DO NOTHING RETURNING id",
     );
-    let row = bind(insert, values).bind(seal.as_slice()).bind(now.0).fetch_optional(connection).await?;
+    let insert = bind(insert, values).bind(seal.as_slice()).bind(now.0).bind(trace::current());
+    let row = insert.fetch_optional(connection).await?;
     row.map(|row| Ok(OperationId(row.try_get("id")?))).transpose()
 }
 
@@ -58,6 +61,25 @@ fn sealed_values(
         amount.map(|(_, written)| written.to_string()).into(),
         deadline.as_i64().into(),
     ]
+}
+
+/// The trace of each traced operation in a batch, with when the operation was asked for and the batch was made.
+pub async fn traces_of(
+    connection: &mut Connection,
+    batch: BatchId,
+) -> Result<Vec<(String, Millis, Millis)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT o.trace, o.created_at AS asked_at, b.created_at AS batched_at
+         FROM batch_items i JOIN operations o ON o.id = i.operation_id JOIN batches b ON b.id = i.batch_id
+         WHERE i.batch_id = $1 AND o.trace IS NOT NULL ORDER BY i.position",
+    )
+    .bind(batch.0)
+    .fetch_all(connection)
+    .await?;
+    let decode = |row: &SqliteRow| {
+        Ok((row.try_get("trace")?, Millis(row.try_get("asked_at")?), Millis(row.try_get("batched_at")?)))
+    };
+    rows.iter().map(decode).collect()
 }
 
 pub async fn by_id(connection: &mut Connection, id: OperationId) -> Result<Operation, StoreError> {

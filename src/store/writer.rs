@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 use super::StoreError;
 use super::health::{DiskFault, FaultKind, Pulse};
@@ -63,6 +64,8 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
+        // What is written and logged in the writer's task belongs to the caller all the same.
+        let span = Span::current();
         let run: Run = Box::new(move |connection| {
             async move {
                 let result = match connection {
@@ -82,6 +85,7 @@ impl Writer {
                     }),
                 }
             }
+            .instrument(span)
             .boxed()
         });
         self.queue.send(Message::Change(run)).await.map_err(|_| StoreError::Stopped)?;

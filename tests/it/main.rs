@@ -45,5 +45,6 @@ mod storage;
 mod stuck;
 mod tips;
 mod tokens;
+mod traces;
 mod wallets;
 mod webhooks;

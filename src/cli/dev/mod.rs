@@ -82,7 +82,7 @@ pub(super) struct Dev {
 
 impl Dev {
     pub async fn run(self, _: &Surroundings) -> anyhow::Result<()> {
-        start_log(LogFormat::Pretty, "warn,preauthd=info");
+        start_log(LogFormat::Pretty, "warn,preauthd=info", None);
         let mut signal = StopSignal::listen()?;
         let mut anvil = None;
         let started = tokio::select! {
