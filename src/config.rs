@@ -19,6 +19,7 @@ use alloy::signers::local::PrivateKeySigner;
 use secrecy::ExposeSecret;
 
 use crate::chain::RpcEndpoints;
+use crate::http::RateSettings;
 use crate::lane::LaneSettings;
 use crate::webhooks::{Vault, WebhookSettings};
 
@@ -60,6 +61,8 @@ pub struct Config {
     pub reconcile_every: Option<Duration>,
     /// How long before its expiry a hold is announced to expire; zero: never.
     pub expiring_before: Duration,
+    /// How often an API key may be used.
+    pub rates: RateSettings,
     pub log_format: LogFormat,
     /// A collector of traces (OTLP over HTTP); `None`: nothing is traced.
     pub otlp_endpoint: Option<String>,

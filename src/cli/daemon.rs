@@ -17,7 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
-use crate::http::{DevPowers, HttpState, MOST_STREAMS, PaySettings, router, webhook_body};
+use crate::http::{
+    DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running, router, webhook_body,
+};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
@@ -59,6 +61,8 @@ pub struct DaemonConfig {
     /// How long before its expiry a hold is announced to expire; zero: never.
     pub expiring_before: Duration,
     pub webhooks: WebhookSettings,
+    /// How often an API key may be used.
+    pub rates: RateSettings,
     /// Only in `dev`: the admin key, so that receivers are allowed on chain at once, and the clock can be moved.
     pub dev_admin: Option<PrivateKeySigner>,
 }
@@ -194,6 +198,8 @@ impl Daemon {
             escrow: config.escrow,
             metrics,
             pay: PaySettings::new(&public_url, config.wallet_rpc_url.as_deref()),
+            limits: RateLimits::new(config.rates),
+            running: Running::default(),
             dev,
         };
         let serving =

@@ -107,6 +107,7 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
         public_url: config.public_url.clone(),
         wallet_rpc_url: config.wallet_rpc_url.clone(),
         expiring_before: config.expiring_before,
+        rates: config.rates,
         webhooks: config.webhooks()?,
         dev_admin: None,
     })

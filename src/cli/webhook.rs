@@ -187,7 +187,7 @@ impl Webhook {
                 show_key(around, "Added", &endpoint, &key)
             }
             Self::Rotate { id, .. } => {
-                let (endpoint, key, _) = granted(webhooks.rotate(tenant, id).await?)?;
+                let (endpoint, key) = granted(webhooks.rotate(tenant, id).await?)?;
                 show_key(around, "For 24 hours the old key signs, too:", &endpoint, &key)
             }
             Self::List { .. } => {

@@ -13,6 +13,7 @@ use super::keys::{KeySource, PasswordSource};
 use super::source::{Entry, Place, Source, shown_key};
 use super::{Config, DEFAULT_EXPIRING_BEFORE, DEFAULT_RECONCILE_EVERY, LogFormat, Problem};
 use crate::chain::RpcEndpoints;
+use crate::http::{Rate, RateSettings};
 use crate::lane::LaneSettings;
 use crate::model::{Account, TokenAmount};
 use crate::webhooks::WebhookSettings;
@@ -23,7 +24,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-pub(super) const KEYS: [&str; 28] = [
+pub(super) const KEYS: [&str; 32] = [
     "data_dir",
     "listen",
     "public_url",
@@ -46,6 +47,10 @@ pub(super) const KEYS: [&str; 28] = [
     "request_timeout_s",
     "reconcile_every_s",
     "expiring_before_s",
+    "reads_per_s",
+    "reads_burst",
+    "writes_per_s",
+    "writes_burst",
     "webhooks_allow_private",
     "webhooks_retry_schedule_s",
     "webhooks_time_limit_s",
@@ -101,6 +106,10 @@ impl Reader {
             expiring_before: self
                 .whole("expiring_before_s", 0..=30 * 24 * 3_600)
                 .map_or(DEFAULT_EXPIRING_BEFORE, Duration::from_secs),
+            rates: RateSettings {
+                reads: self.rate("reads_per_s", "reads_burst"),
+                writes: self.rate("writes_per_s", "writes_burst"),
+            },
             log_format: self
                 .text("log_format", "\"pretty\" or \"json\"", |text| match text {
                     "pretty" => Some(LogFormat::Pretty),
@@ -122,6 +131,14 @@ impl Reader {
             webhooks_key: self.variable_name("webhooks_key_env"),
             lane,
         }
+    }
+
+    /// A rate of 0 is none.
+    fn rate(&mut self, per_second: &str, burst: &str) -> Option<Rate> {
+        let mut read = |key, range| self.whole(key, range).and_then(|number| u32::try_from(number).ok());
+        let per_second = read(per_second, 0..=1_000_000).unwrap_or(RateSettings::DEFAULT_PER_SECOND);
+        let burst = read(burst, 1..=1_000_000).unwrap_or(RateSettings::DEFAULT_BURST);
+        Rate::new(per_second, burst)
     }
 
     fn rpc(&mut self) -> Option<RpcEndpoints> {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Config, EXAMPLE, KeySource, LogFormat, reader};
+use crate::http::{Rate, RateSettings};
 
 const GOOD: &str = r#"
 data_dir = "data"
@@ -241,6 +242,16 @@ fn several_nodes_are_a_list_or_separated_by_commas() {
         let error = refusal(text, &[]);
         assert!(error.contains(said) && !error.contains("secret"), "{text}: {error}");
     }
+}
+
+#[test]
+fn rates_are_configured_and_can_be_lifted() {
+    let rates = read("reads_per_s = 10\nreads_burst = 20\nwrites_per_s = 0", &[]).unwrap().rates;
+    assert_eq!((rates.reads, rates.writes), (Rate::new(10, 20), None));
+    let rates = read("writes_per_s = 7", &[]).unwrap().rates;
+    assert_eq!(rates.reads, RateSettings::default().reads);
+    assert_eq!(rates.writes, Rate::new(7, RateSettings::DEFAULT_BURST));
+    assert!(refusal("reads_burst = 0", &[]).contains("a whole number from 1 to 1000000"));
 }
 
 #[test]

@@ -65,6 +65,12 @@ impl<'a> PresentedKey<'a> {
         self.prefix
     }
 
+    /// What is stored of it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
     /// Whether this key is the one with the stored hash; takes the same time whatever the answer.
     #[must_use]
     pub fn matches(&self, stored: &[u8]) -> bool {

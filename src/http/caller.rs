@@ -1,4 +1,6 @@
 //! Who is calling: the tenant of an API key, and what the key may be used for.
+//!
+//! The [gate](super::gate) before the routes asks once; whoever is behind it is told what it found.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -18,7 +20,17 @@ const API_KEY_HEADER: &str = "x-api-key";
 pub struct Caller {
     pub tenant: Tenant,
     scopes: Vec<Scope>,
+    /// The SHA-256 of the API key, by which it is counted how often it is used.
+    pub key: ApiKeyHash,
 }
+
+/// The SHA-256 of an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ApiKeyHash(pub [u8; 32]);
+
+/// What the gate found, for those behind it.
+#[derive(Debug, Clone)]
+pub struct Admitted(pub Result<Caller, ApiError>);
 
 /// A caller whose key may look at things.
 pub struct Reader(pub Caller);
@@ -36,6 +48,23 @@ impl Caller {
         self.scopes.contains(&scope)
     }
 
+    /// The caller whose API key is in the headers.
+    ///
+    /// # Errors
+    /// 401, or a fault of the database.
+    pub async fn authenticate(headers: &HeaderMap, state: &HttpState) -> Result<Self, ApiError> {
+        let presented = presented(headers).and_then(PresentedKey::parse);
+        let presented = presented.ok_or_else(ApiError::unauthenticated)?;
+        let mut reader = state.store.read().await?;
+        let candidates = api_keys::by_prefix(&mut reader, presented.prefix()).await?;
+        let (_, tenant, scopes) = candidates
+            .into_iter()
+            .find(|(hash, ..)| presented.matches(hash))
+            .ok_or_else(ApiError::unauthenticated)?;
+        tracing::Span::current().record("tenant", tracing::field::display(tenant.id));
+        Ok(Self { tenant, scopes, key: ApiKeyHash(presented.hash()) })
+    }
+
     fn demand(self, scope: Scope) -> Result<Self, ApiError> {
         if self.may(scope) { Ok(self) } else { Err(ApiError::forbidden("missing_scope")) }
     }
@@ -45,16 +74,10 @@ impl FromRequestParts<HttpState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
-        let presented = presented(&parts.headers).and_then(PresentedKey::parse);
-        let presented = presented.ok_or_else(ApiError::unauthenticated)?;
-        let mut reader = state.store.read().await?;
-        let candidates = api_keys::by_prefix(&mut reader, presented.prefix()).await?;
-        let (_, tenant, scopes) = candidates
-            .into_iter()
-            .find(|(hash, ..)| presented.matches(hash))
-            .ok_or_else(ApiError::unauthenticated)?;
-        tracing::Span::current().record("tenant", tracing::field::display(tenant.id));
-        Ok(Self { tenant, scopes })
+        match parts.extensions.get::<Admitted>() {
+            Some(Admitted(admitted)) => admitted.clone(),
+            None => Self::authenticate(&parts.headers, state).await,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use axum::response::Response;
 use super::HttpState;
 use super::caller::Writer;
 use super::error::ApiError;
+use super::idempotency::UnderKey;
 use super::invoice_path::InvoicePath;
 use super::patience::Patience;
 use super::refusals::Verb;
@@ -35,8 +36,9 @@ pub async fn cancel(
     Writer(caller): Writer,
     State(state): State<HttpState>,
     InvoicePath(invoice): InvoicePath,
+    UnderKey(once): UnderKey,
     patience: Patience,
 ) -> Result<Response, ApiError> {
-    let ending = state.preauths.cancel(&caller.tenant, &invoice, patience.0).await?;
+    let ending = state.preauths.under(once).cancel(&caller.tenant, &invoice, patience.0).await?;
     patience.answer(Verb::Cancel, ending, StatusCode::OK, |snapshot| Preauthorization::from(snapshot))
 }

@@ -10,6 +10,7 @@ use super::HttpState;
 use super::caller::Opener;
 use super::consent::ConsentBody;
 use super::error::ApiError;
+use super::idempotency::UnderKey;
 use super::invoice_path::path_of;
 use super::json::{JsonBody, Object};
 use super::patience::Patience;
@@ -126,12 +127,13 @@ impl CreateRequest {
 pub async fn create(
     Opener(caller): Opener,
     State(state): State<HttpState>,
+    UnderKey(once): UnderKey,
     patience: Patience,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Response, ApiError> {
     let creation = request.creation()?;
     let path = path_of(&creation.invoice);
-    let ending = state.preauths.authorize(&caller.tenant, creation, patience.0).await?;
+    let ending = state.preauths.under(once).authorize(&caller.tenant, creation, patience.0).await?;
     let show = |snapshot: &_| CreatedPreauthorization::from(snapshot);
     let mut answer = patience.answer(Verb::Create, ending, StatusCode::CREATED, show)?;
     if let Ok(path) = HeaderValue::from_str(&path) {

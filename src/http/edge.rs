@@ -1,6 +1,7 @@
 //! What surrounds every request: its id, its log line and numbers, the error envelope, the limits.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -34,8 +35,9 @@ pub fn surround(router: Router) -> Router {
 /// Names the request, runs it inside a span that carries the name, and writes the envelope of an error.
 ///
 /// Neither bodies nor headers are logged: they hold keys and signatures.
-async fn edge(request: Request, next: Next) -> Response {
+async fn edge(mut request: Request, next: Next) -> Response {
     let request_id = request_id(&request);
+    request.extensions_mut().insert(RequestId(Arc::from(request_id.as_str())));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
@@ -86,14 +88,18 @@ fn request_id(request: &Request) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-/// Marks an answer that is an error and a page: people read it, and no envelope is put around it.
+/// The name of a request, for those inside.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub Arc<str>);
+
+/// Marks an answer whose body is as it is to be, even if it is an error: no envelope is put around it.
 #[derive(Debug, Clone, Copy)]
-pub struct ForPeople;
+pub struct Written;
 
 /// Writes the body of an error, whoever answered it.
 fn in_envelope(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
-    if response.extensions().get::<ForPeople>().is_some() {
+    if response.extensions().get::<Written>().is_some() {
         return response;
     }
     let error = match response.extensions_mut().remove::<ApiError>() {

@@ -63,6 +63,9 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// The code of faults, which say nothing about what was asked for.
+    pub const INTERNAL: &str = "internal_error";
+
     /// An error of type `onchain`.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
@@ -131,8 +134,14 @@ impl ApiError {
     /// 429: this is asked too often.
     #[must_use]
     pub fn too_often(seconds: u64) -> Self {
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests");
-        Self { header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))), ..error }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests")
+            .retry_after(seconds)
+    }
+
+    /// Says after how many seconds the same may be asked again.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { header: Some((header::RETRY_AFTER, HeaderValue::from(seconds))), ..self }
     }
 
     /// 503: the daemon may be ready soon.
@@ -146,7 +155,7 @@ impl ApiError {
     /// 500 for faults of ours. What broke is in the log, under the request's id.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Self::INTERNAL, "Internal error")
     }
 
     /// The error for an answer that has a status and nothing else.
@@ -173,6 +182,12 @@ impl ApiError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// The code of the first error.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        self.items.first().map(|item| item.code)
     }
 
     /// What is wrong, one by one.

@@ -1,7 +1,8 @@
 //! The REST room: turns bytes into typed commands of a tenant, and endings into answers. Nothing after it checks shapes
 //! again, and nothing before it knows what they mean.
 //!
-//! One file per endpoint. What they share: [`caller`] says who calls, [`json`] and [`shape`] read what was sent,
+//! One file per endpoint. What they share: [`gate`], [`rate_limit`] and [`idempotency`] stand before those that take an
+//! API key; [`caller`] says who calls, [`json`] and [`shape`] read what was sent,
 //! [`refusals`] is the one table from refusals to answers, [`error`] the envelope, [`edge`] what surrounds every request.
 
 pub mod api_key;
@@ -17,8 +18,10 @@ mod error;
 mod event_stream;
 mod event_view;
 mod events;
+mod gate;
 mod get;
 mod health;
+mod idempotency;
 mod invoice_path;
 mod json;
 mod list;
@@ -28,6 +31,7 @@ mod openapi;
 mod patience;
 mod pay;
 mod problems;
+mod rate_limit;
 mod refusals;
 mod settle;
 mod shape;
@@ -44,6 +48,7 @@ mod withdraw;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
+use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
@@ -62,7 +67,9 @@ pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};
 pub use event_stream::MOST_STREAMS;
 pub use event_view::webhook_body;
+pub use idempotency::Running;
 pub use pay::PaySettings;
+pub use rate_limit::{Rate, RateLimits, RateSettings};
 
 /// What the endpoints need. Clones share everything.
 #[derive(Clone)]
@@ -84,13 +91,17 @@ pub struct HttpState {
     /// `None`: `/metrics` is off.
     pub metrics: Option<PrometheusHandle>,
     pub pay: PaySettings,
+    /// How often API keys may be used.
+    pub limits: RateLimits,
+    /// Which requests with an idempotency key are running.
+    pub running: Running,
     /// Only in `dev`.
     pub dev: Option<DevPowers>,
 }
 
 /// The whole API, its layers included.
 pub fn router(state: HttpState) -> Router {
-    let mut described = OpenApiRouter::with_openapi(openapi::skeleton())
+    let mut keyed = OpenApiRouter::with_openapi(openapi::skeleton())
         .routes(routes!(create::create, list::list))
         .routes(routes!(get::get))
         .routes(routes!(settle::settle, withdraw::withdraw))
@@ -108,15 +119,18 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(webhooks::manage::get, webhooks::manage::remove, webhooks::change::change))
         .routes(routes!(webhooks::rotate::rotate))
         .routes(routes!(webhooks::deliveries::list))
-        .routes(routes!(webhooks::resend::resend))
+        .routes(routes!(webhooks::resend::resend));
+    if state.dev.is_some() {
+        keyed = keyed.routes(routes!(dev::advance));
+    }
+    let described = keyed
+        .route_layer(from_fn_with_state(state.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(state.clone(), gate::gate))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(docs::docs));
-    if state.dev.is_some() {
-        described = described.routes(routes!(dev::advance));
-    }
     let (router, mut api) = described.split_for_parts();
     problems::add_errors(&mut api);
     let document = api.to_json().unwrap_or_else(|error| {

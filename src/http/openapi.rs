@@ -33,7 +33,21 @@ clock. **Addresses** come back as you wrote them; mixed case must be the EIP-55 
 
 **Waiting.** A change is answered when its outcome is on chain. Past a time-out, or at once with `Prefer: \
 respond-async`, the answer is 202: durably accepted, to be followed with GET. A fault (500 `internal_error`) tells \
-nothing about the outcome: look with GET before you repeat.";
+nothing about the outcome: look with GET before you repeat, or repeat under the same `Idempotency-Key`.
+
+**Repeating.** Every POST takes an `Idempotency-Key`, 1 to 255 visible ASCII characters of your choice that cannot be \
+guessed, such as a UUID; it counts for you, the route and at least 31 days. A request that is repeated under its key is \
+done once and answered with the first answer, byte for byte and with `Idempotency-Replayed: true`. Another path \
+parameter or body under the same key is refused with 422, and the first field that differs is named; spaces and the \
+order of fields do not count, headers neither. While the first request is running, the answer is 409 with `Retry-After`. \
+A request that was refused with 400, 404, 409, 422 or 429, or for want of an allowance, did nothing and leaves its key \
+free. After a 202 whose outcome is still to come, a repetition does not begin anything: it waits as the first request \
+did, or not at all with `Prefer: respond-async`, and answers what is known then. So it does after a fault, a crash \
+of the daemon included.
+
+**Limits.** An API key may be used so often: `RateLimit-Policy` says how many requests at once (`q`) and the seconds in \
+which they grow again (`w`), `RateLimit` how many are left (`r`) and when all of them are there again (`t`); GET is \
+counted apart from everything else. Beyond that the answer is 429 with `Retry-After`.";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -179,6 +193,20 @@ mod tests {
         for operation in operations.iter().filter(|operation| operation.get("security").is_none()) {
             for status in ["401", "403", "500"] {
                 assert!(operation["responses"].get(status).is_some(), "{}", operation["operationId"]);
+            }
+        }
+        let posts = document["paths"].as_object().unwrap().values().filter_map(|item| item.get("post"));
+        for post in posts {
+            let parameters = post["parameters"].as_array().unwrap();
+            assert!(parameters.iter().any(|one| one["name"] == "Idempotency-Key"), "{}", post["operationId"]);
+            for (status, code) in [
+                ("400", "invalid_idempotency_key"),
+                ("409", "idempotency_key_in_use"),
+                ("422", "idempotency_key_reused"),
+                ("429", "too_many_requests"),
+            ] {
+                let said = post["responses"][status]["description"].as_str().unwrap();
+                assert!(said.contains(code), "{} {code}", post["operationId"]);
             }
         }
         let create = &document["paths"]["/onchain-preauth"]["post"]["responses"];

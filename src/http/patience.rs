@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::idempotency::StillToCome;
 use super::refusals::{Verb, refused};
+use crate::model::PreauthStatus;
 use crate::preauth::{Ending, Snapshot, Wait};
 
 const RESPOND_ASYNC: &str = "respond-async";
@@ -49,6 +51,10 @@ impl Patience {
             Ending::Done(snapshot) => Ok((done, Json(show(&snapshot))).into_response()),
             Ending::Accepted(snapshot) => {
                 let mut answer = (StatusCode::ACCEPTED, Json(show(&snapshot))).into_response();
+                let is_pending = snapshot.preauth.status == PreauthStatus::Pending;
+                if is_pending || snapshot.pending_operation.is_some() {
+                    answer.extensions_mut().insert(StillToCome);
+                }
                 if self.0 == Wait::No {
                     let applied = HeaderValue::from_static(RESPOND_ASYNC);
                     answer.headers_mut().insert("preference-applied", applied);

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::http::StatusCode;
 use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::{ContentBuilder, PathItem, Ref, ResponseBuilder};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Required, ResponseBuilder};
 
 use super::error::ApiError;
 use super::event_stream::too_many;
+use super::idempotency;
 use super::list::NO_CURSOR;
 use super::refusals::{Verb, refused};
 use super::shape::Shape;
@@ -19,10 +21,16 @@ use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleR
 use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal};
 use crate::webhooks::EndpointRefusal;
 
-/// Adds to each operation the errors it can end with.
+/// The header as it is written.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// Adds to each operation the errors it can end with, and to each POST the key that makes it safe to repeat.
 pub(super) fn add_errors(api: &mut utoipa::openapi::OpenApi) {
     for item in api.paths.paths.values_mut() {
         let PathItem { get, post, delete, patch, .. } = item;
+        if let Some(post) = post.as_mut().filter(|post| takes_api_key(post)) {
+            describe_key(post);
+        }
         for operation in [get, post, delete, patch].into_iter().flatten() {
             let mut by_status = BTreeMap::<u16, Vec<ApiError>>::new();
             for error in errors(operation) {
@@ -56,14 +64,47 @@ fn response(errors: Vec<ApiError>) -> utoipa::openapi::Response {
     ResponseBuilder::new().description(lines.join("\n")).content("application/json", content).build()
 }
 
+fn takes_api_key(operation: &Operation) -> bool {
+    operation.security.is_none()
+}
+
+fn has_key_parameter(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|one| matches!(one, RefOr::T(parameter) if parameter.name == IDEMPOTENCY_KEY))
+}
+
+/// A POST takes an idempotency key, whatever it does.
+fn describe_key(post: &mut Operation) {
+    let key = ParameterBuilder::new()
+        .name(IDEMPOTENCY_KEY)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Makes the request safe to repeat: a name of your choice for it that cannot be guessed, such as a UUID",
+        ))
+        .schema(Some(
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(255))
+                .pattern(Some("^[!-~]+$")),
+        ))
+        .build();
+    post.parameters.get_or_insert_default().push(key.into());
+}
+
 /// Everything an operation can be refused with.
 fn errors(operation: &Operation) -> Vec<ApiError> {
     let id = operation.operation_id.as_deref().unwrap_or_default();
     let mut errors = Vec::new();
-    if operation.security.is_none() {
+    if takes_api_key(operation) {
         errors.push(ApiError::unauthenticated());
+        errors.push(ApiError::too_often(1));
         errors.extend(["missing_scope", "tenant_disabled"].map(ApiError::forbidden));
         errors.push(ApiError::internal());
+    }
+    if has_key_parameter(operation) {
+        errors.extend(idempotency::errors());
     }
     if operation.request_body.is_some() {
         let malformed = "The body is not well-formed JSON (line 1, column 17)";

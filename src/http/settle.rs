@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::HttpState;
 use super::caller::Writer;
 use super::error::ApiError;
+use super::idempotency::UnderKey;
 use super::invoice_path::InvoicePath;
 use super::json::JsonBody;
 use super::patience::Patience;
@@ -70,12 +71,14 @@ pub async fn settle(
     Writer(caller): Writer,
     State(state): State<HttpState>,
     InvoicePath(invoice): InvoicePath,
+    UnderKey(once): UnderKey,
     patience: Patience,
     JsonBody(request): JsonBody<SettleRequest>,
 ) -> Result<Response, ApiError> {
     let amount = request.amount()?;
     let settle_at = shape::requested_time(request.settle_at.as_deref());
-    let ending = state.preauths.settle(&caller.tenant, &invoice, amount, settle_at, patience.0).await?;
+    let ending =
+        state.preauths.under(once).settle(&caller.tenant, &invoice, amount, settle_at, patience.0).await?;
     patience.answer(Verb::Settle, ending, StatusCode::OK, |snapshot| Preauthorization::from(snapshot))
 }
 

@@ -19,14 +19,14 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::api_key;
-use super::{DevPowers, HttpState, MOST_STREAMS, PaySettings, router};
+use super::{DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running, router};
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
     Account, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Rules, Scope, Tenant,
     TenantId, Token, TokenAmount, derive_preauth_id,
 };
-use crate::preauth::{PreauthSettings, Preauths, Snapshot};
+use crate::preauth::{PreauthSettings, Preauths, Snapshot, Sweeper};
 use crate::store::{Store, StoreError, api_keys, instance, preauths, tenants, tokens};
 use crate::webhooks::{WebhookSettings, Webhooks};
 
@@ -81,6 +81,8 @@ impl House {
             escrow: ESCROW,
             metrics: None,
             pay: PaySettings::new("https://pay.example", None),
+            limits: RateLimits::new(RateSettings::default()),
+            running: Running::default(),
             dev: None,
         };
         let tenant = new_tenant("shop");
@@ -137,6 +139,13 @@ impl House {
         });
         insert.await.unwrap();
         key.secret.expose_secret().to_owned()
+    }
+
+    /// Forgets what is old when the wall clock shows `now`.
+    pub async fn sweep_at(&self, now: Millis) {
+        let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), WallClock::played(move || now));
+        let HttpState { store, signals, standing, .. } = self.state.clone();
+        Sweeper::new(store, clock, signals, standing, 0).forget().await.unwrap();
     }
 
     pub async fn revoke(&self, prefix: &str) {
@@ -230,6 +239,10 @@ pub struct Answer {
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+    }
+
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
     }
 
     pub fn code(&self) -> &str {

@@ -9,7 +9,7 @@ use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, 
 use crate::chain::EscrowCall;
 use crate::model::{CallFailure, Consent, OperationKind, PreauthKey, PreauthStatus, Tenant};
 use crate::store::preauths::NewPreauth;
-use crate::store::{operations, preauths};
+use crate::store::{idempotency, operations, preauths};
 
 impl Preauths {
     /// Locks the hold of a creation: checked against the rules and, by a dry run, against the chain; written down; and,
@@ -33,6 +33,9 @@ impl Preauths {
         payer: Payer,
         wait: Wait,
     ) -> Result<Ending, Stop> {
+        if let Some(key) = self.begun_before().await? {
+            return self.follow(PreauthKey(key), wait, Self::locked).await;
+        }
         self.accepts_work()?;
         let plan = self.plan(tenant, &creation, payer, Purpose::Lock).await?;
         let consent = plan.consent.as_ref().map(Consent::encode).unwrap_or_default();
@@ -71,7 +74,7 @@ impl Preauths {
         let key = self.write_down(new, judged, payer).await?;
         self.inner.signals.work_arrived();
         match wait {
-            Wait::ForOutcome => self.follow(key, Self::locked).await,
+            Wait::ForOutcome => self.follow(key, wait, Self::locked).await,
             Wait::No => Ok(Ending::Accepted(Box::new(self.snapshot(key).await?))),
         }
     }
@@ -83,7 +86,7 @@ impl Preauths {
         judged: Option<Judged>,
         payer: Payer,
     ) -> Result<PreauthKey, Stop> {
-        let (now, chain_now) = (self.inner.clock.wall(), self.inner.clock.now());
+        let (now, chain_now, once) = (self.inner.clock.wall(), self.inner.clock.now(), self.once);
         let written = self
             .inner
             .store
@@ -95,6 +98,7 @@ impl Preauths {
                     payer.may_still_pay(tx, chain_now).await?;
                     let key = preauths::insert(tx, &new, now).await?;
                     operations::insert(tx, key, OperationKind::Authorize, None, new.expires_at, now).await?;
+                    idempotency::note_effect(tx, once, key.0).await?;
                     Ok(key)
                 }
                 .boxed()

@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 
-use super::settle::{Begun, begun_or_busy};
+use super::settle::{Begun, begun_before, begun_or_busy};
 use super::unclaimed::by_invoice;
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, Snapshot, Stop, Wait};
@@ -32,7 +32,7 @@ impl Preauths {
 
     async fn try_cancel(&self, tenant: TenantId, invoice: &InvoiceId, wait: Wait) -> Result<Ending, Stop> {
         self.accepts_work()?;
-        let until = self.patience();
+        let until = self.patience(wait);
         loop {
             match self.begin_cancellation(tenant, invoice.clone()).await? {
                 Found::Cancelled(snapshot) => return Ok(Ending::Done(snapshot)),
@@ -42,8 +42,8 @@ impl Preauths {
                 Found::Begun(Begun::Busy(_, kind)) if wait == Wait::No => {
                     return Err(Refusal::Busy(kind).into());
                 }
-                Found::AfterLock(key) => return self.follow(key, cancelled).await,
-                Found::Begun(Begun::Operation(key, operation)) => {
+                Found::AfterLock(key) => return self.follow(key, wait, cancelled).await,
+                Found::Begun(Begun::Operation(key, operation) | Begun::Before(key, operation)) => {
                     let end = self.follow_operation(key, operation, until).await?;
                     return self.cancellation_ending(key, end).await;
                 }
@@ -57,12 +57,15 @@ impl Preauths {
     }
 
     async fn begin_cancellation(&self, tenant: TenantId, invoice: InvoiceId) -> Result<Found, Stop> {
-        let now = self.inner.clock.wall();
+        let (now, once) = (self.inner.clock.wall(), self.once);
         let found = self
             .inner
             .store
             .write(move |tx| {
                 async move {
+                    if let Some(before) = begun_before(tx, once).await? {
+                        return Ok(Found::Begun(before));
+                    }
                     let preauth = by_invoice(tx, tenant, &invoice).await?.ok_or(Refusal::NotFound)?;
                     match preauth.status {
                         PreauthStatus::Cancelled => {
@@ -73,7 +76,7 @@ impl Preauths {
                             let (key, deadline) = (preauth.key, preauth.expires_at);
                             let kind = OperationKind::Cancel;
                             let begun = operations::insert(tx, key, kind, None, deadline, now).await?;
-                            Ok(Found::Begun(begun_or_busy(tx, key, begun).await?))
+                            Ok(Found::Begun(begun_or_busy(tx, once, key, begun).await?))
                         }
                         other => Err(not_authorized(other).into()),
                     }

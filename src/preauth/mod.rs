@@ -9,6 +9,7 @@ mod cancel;
 mod check;
 mod consents;
 mod events;
+mod once;
 mod past;
 mod patrol;
 mod pay;
@@ -33,12 +34,13 @@ use alloy::primitives::Address;
 
 use crate::chain::{Chain, ChainClock, ChainError};
 use crate::lane::{Signals, Standing};
-use crate::model::{Account, ChainTime, Consent, InvoiceId, OperationKind, Preauth, TokenAmount};
+use crate::model::{Account, ChainTime, Consent, InvoiceId, Once, OperationKind, Preauth, TokenAmount};
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
 pub use consents::ConsentOffer;
 pub use events::Told;
+pub use once::KEY_DAYS;
 pub use patrol::Patrol;
 pub use pay::{OpenedPayLink, Signed};
 pub use pay_link::{MadePayLink, NewPayLink, PayLinkView};
@@ -82,6 +84,8 @@ pub struct PreauthSettings {
 #[derive(Clone)]
 pub struct Preauths {
     inner: Arc<Inner>,
+    /// The request they act for, where it came with a key.
+    once: Option<Once>,
 }
 
 struct Inner {
@@ -105,7 +109,8 @@ impl Preauths {
         settings: PreauthSettings,
     ) -> Self {
         let checker = Checker::spawn(chain.clone(), settings.operators.clone());
-        Self { inner: Arc::new(Inner { store, chain, clock, signals, standing, checker, settings }) }
+        let inner = Inner { store, chain, clock, signals, standing, checker, settings };
+        Self { inner: Arc::new(inner), once: None }
     }
 
     /// Refuses new work while the daemon must not promise anything.

@@ -11,7 +11,10 @@ use super::{
     DEFAULT_LINK_SECONDS, Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, Preauths, Refusal, RequestedTime, Stop,
 };
 use crate::model::{Account, ChainTime, InvoiceId, PayLink, PayLinkState, PayToken, Tenant, TokenAmount};
-use crate::store::pay_links;
+use crate::store::{StoreError, idempotency, pay_links};
+
+/// What is noted of a request that made a link: its invoice says which.
+const MADE: i64 = 1;
 
 /// A wish for a link, its shape checked.
 #[derive(Debug, Clone)]
@@ -57,6 +60,11 @@ impl Preauths {
     }
 
     async fn try_make_pay_link(&self, tenant: &Tenant, wish: NewPayLink) -> Result<MadePayLink, Stop> {
+        let token = self.once.map_or_else(rand::random, |once| once.secret);
+        let token = PayToken::from_random(token);
+        if self.begun_before().await?.is_some() {
+            return self.made_before(tenant, &wish.invoice, token).await;
+        }
         let asked = Asked {
             invoice: &wish.invoice,
             sender: wish.sender.as_ref(),
@@ -68,7 +76,6 @@ impl Preauths {
             consent: None,
         };
         // Nobody is named yet who would have to be registered: whoever comes with the link has to sign.
-        let token = PayToken::from_random(rand::random());
         let price = self.price(tenant, &asked, Payer::OfLink(token.hash()), Purpose::Offer).await?;
         let link = PayLink {
             tenant: tenant.id,
@@ -86,13 +93,35 @@ impl Preauths {
             withdrawn_at: None,
             created_at: self.inner.clock.wall(),
         };
-        let (stored, now) = (link.clone(), price.judged.now);
+        let (stored, now, once) = (link.clone(), price.judged.now, self.once);
         let is_new: bool = self
             .inner
             .store
-            .write(move |tx| async move { pay_links::insert(tx, &stored, now).await }.boxed())
+            .write::<_, StoreError, _>(move |tx| {
+                async move {
+                    let is_new = pay_links::insert(tx, &stored, now).await?;
+                    if is_new {
+                        idempotency::note_effect(tx, once, MADE).await?;
+                    }
+                    Ok(is_new)
+                }
+                .boxed()
+            })
             .await?;
         if is_new { Ok(MadePayLink { link, token }) } else { Err(Refusal::PayLinkExists.into()) }
+    }
+
+    /// The link that an earlier run of the same request made, unless it had to make room for another one.
+    async fn made_before(
+        &self,
+        tenant: &Tenant,
+        invoice: &InvoiceId,
+        token: PayToken,
+    ) -> Result<MadePayLink, Stop> {
+        let mut reader = self.inner.store.read().await?;
+        let link = pay_links::by_invoice(&mut reader, tenant.id, invoice).await?;
+        let link = link.filter(|link| link.token_hash == token.hash());
+        Ok(MadePayLink { link: link.ok_or(Refusal::PayLinkExists)?, token })
     }
 
     /// A tenant's link of an invoice; another tenant's does not exist for it.

@@ -8,15 +8,20 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use super::KEY_DAYS;
 use crate::chain::ChainClock;
 use crate::lane::{Signals, Standing};
 use crate::model::{EventKind, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus};
-use crate::store::{Connection, Store, StoreError, events, operations, preauths};
+use crate::store::{Connection, Store, StoreError, events, idempotency, operations, preauths};
 
 /// Due rows per look.
 const PAGE: u32 = 500;
 /// Expiries that may be open at once, so that a backlog neither fills memory nor the lanes' queries.
 const OPEN_EXPIRIES: u64 = 1_000;
+/// How long a request that came with a key is kept, in milliseconds.
+const KEY_MS: i64 = KEY_DAYS * 24 * 3_600 * 1_000;
+/// Pages of such requests that are forgotten at one look.
+const FORGOTTEN_PAGES: u32 = 20;
 /// How long to wait without a block before looking again: the wall clock may have carried the chain's time on.
 const UNASKED: Duration = Duration::from_secs(5);
 
@@ -61,6 +66,10 @@ impl Sweeper {
             if let Err(error) = self.warn().await {
                 self.standing.note(&self.store, &error);
                 tracing::error!(%error, "what expires soon could not be announced");
+            }
+            if let Err(error) = self.forget().await {
+                self.standing.note(&self.store, &error);
+                tracing::error!(%error, "old idempotency keys could not be deleted");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -147,6 +156,26 @@ impl Sweeper {
             })
             .await?;
         self.signals.changed(soon);
+        Ok(())
+    }
+}
+
+impl Sweeper {
+    /// Forgets requests with a key whose time is over. A backlog waits for the next looks.
+    pub(crate) async fn forget(&self) -> Result<(), StoreError> {
+        let before = self.clock.wall().saturating_add(-KEY_MS);
+        for _ in 0..FORGOTTEN_PAGES {
+            {
+                let mut reader = self.store.read().await?;
+                if !idempotency::any_before(&mut reader, before).await? {
+                    return Ok(());
+                }
+            }
+            let page = self.store.write::<_, StoreError, _>(move |tx| {
+                async move { idempotency::forget(tx, before, PAGE).await }.boxed()
+            });
+            page.await?;
+        }
         Ok(())
     }
 }

@@ -7,14 +7,16 @@ use super::unclaimed::by_invoice;
 use super::wait::{OperationEnd, not_authorized};
 use super::{Ending, Fault, Preauths, Refusal, RequestedTime, Snapshot, Stop, Wait};
 use crate::model::{
-    CallFailure, ChainTime, InvoiceId, OperationId, OperationKind, Preauth, PreauthKey, PreauthStatus,
+    CallFailure, ChainTime, InvoiceId, Once, OperationId, OperationKind, Preauth, PreauthKey, PreauthStatus,
     Schedule, Tenant, TenantId, TokenAmount,
 };
-use crate::store::{Connection, operations, preauths};
+use crate::store::{Connection, StoreError, idempotency, operations, preauths};
 
 /// What the attempt to begin an operation found.
 pub(super) enum Begun {
     Operation(PreauthKey, OperationId),
+    /// An earlier run of the same request began it.
+    Before(PreauthKey, OperationId),
     /// Another operation is being decided; it may fail, so this one has to wait for it.
     Busy(PreauthKey, OperationKind),
 }
@@ -46,13 +48,13 @@ impl Preauths {
         wait: Wait,
     ) -> Result<Ending, Stop> {
         self.accepts_work()?;
-        let until = self.patience();
+        let until = self.patience(wait);
         loop {
             match self.begin_settlement(tenant.id, invoice.clone(), amount).await? {
                 Begun::Operation(key, _) if wait == Wait::No => {
                     return Ok(Ending::Accepted(Box::new(self.snapshot(key).await?)));
                 }
-                Begun::Operation(key, operation) => {
+                Begun::Operation(key, operation) | Begun::Before(key, operation) => {
                     let end = self.follow_operation(key, operation, until).await?;
                     return self.settlement_ending(key, end).await;
                 }
@@ -90,19 +92,22 @@ impl Preauths {
         invoice: InvoiceId,
         amount: TokenAmount,
     ) -> Result<Begun, Stop> {
-        let (now, wall) = (self.inner.clock.now(), self.inner.clock.wall());
+        let (now, wall, once) = (self.inner.clock.now(), self.inner.clock.wall(), self.once);
         let begun = self
             .inner
             .store
             .write(move |tx| {
                 async move {
+                    if let Some(before) = begun_before(tx, once).await? {
+                        return Ok(before);
+                    }
                     let preauth = settleable(tx, tenant, &invoice, now).await?;
                     let units = within_hold(&preauth, amount)?;
                     let (key, deadline) = (preauth.key, preauth.expires_at);
                     let kind = OperationKind::Settle;
                     let begun =
                         operations::insert(tx, key, kind, Some((units, amount)), deadline, wall).await?;
-                    begun_or_busy(tx, key, begun).await
+                    Ok::<_, Stop>(begun_or_busy(tx, once, key, begun).await?)
                 }
                 .boxed()
             })
@@ -119,12 +124,16 @@ impl Preauths {
         settle_at: RequestedTime,
     ) -> Result<Ending, Stop> {
         let (tenant, invoice) = (tenant.id, invoice.clone());
-        let (now, wall) = (self.inner.clock.now(), self.inner.clock.wall());
+        let (now, wall, once) = (self.inner.clock.now(), self.inner.clock.wall(), self.once);
         let snapshot = self
             .inner
             .store
             .write(move |tx| {
                 async move {
+                    if let Some(key) = idempotency::effect(tx, once).await? {
+                        let preauth = preauths::by_key(tx, PreauthKey(key)).await?;
+                        return Ok(Snapshot::read(tx, preauth).await?);
+                    }
                     let mut preauth = settleable(tx, tenant, &invoice, now).await?;
                     let units = within_hold(&preauth, amount)?;
                     let settle_at = settlement_time(settle_at, now, preauth.expires_at)?;
@@ -134,6 +143,7 @@ impl Preauths {
                     preauth.schedule =
                         settle_at.map(|settle_at| Schedule { settle_at, amount: units, written: amount });
                     preauths::save(tx, &preauth, wall).await?;
+                    idempotency::note_effect(tx, once, preauth.key.0).await?;
                     Ok::<_, Stop>(Snapshot::read(tx, preauth).await?)
                 }
                 .boxed()
@@ -204,13 +214,25 @@ fn within_hold(preauth: &Preauth, amount: TokenAmount) -> Result<crate::model::B
     if units > preauth.hold { Err(Refusal::ExceedsHold) } else { Ok(units) }
 }
 
-/// Names the operation that is in the way where a new one could not begin.
+/// The operation that an earlier run of the same request began.
+pub(super) async fn begun_before(
+    tx: &mut Connection,
+    once: Option<Once>,
+) -> Result<Option<Begun>, StoreError> {
+    let Some(id) = idempotency::effect(tx, once).await? else { return Ok(None) };
+    let operation = operations::by_id(tx, OperationId(id)).await?;
+    Ok(Some(Begun::Before(operation.preauth, operation.id)))
+}
+
+/// Notes the operation that was begun; names the one that is in the way where none could begin.
 pub(super) async fn begun_or_busy(
     tx: &mut Connection,
+    once: Option<Once>,
     key: PreauthKey,
     begun: Option<OperationId>,
-) -> Result<Begun, Stop> {
+) -> Result<Begun, StoreError> {
     if let Some(operation) = begun {
+        idempotency::note_effect(tx, once, operation.0).await?;
         return Ok(Begun::Operation(key, operation));
     }
     let open = operations::open_of(tx, key).await?;

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Ending, Preauths, Refusal, Snapshot, Stop};
+use super::{Ending, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::lane::Watch;
 use crate::model::{CallFailure, Operation, OperationId, OperationState, Preauth, PreauthKey, PreauthStatus};
 use crate::store::{Connection, StoreError, operations, preauths};
@@ -32,9 +32,13 @@ impl Preauths {
         Snapshot::read(&mut reader, preauth).await
     }
 
+    /// Until when a request waits.
     #[allow(clippy::disallowed_methods)]
-    pub(super) fn patience(&self) -> Instant {
-        Instant::now() + self.inner.settings.request_timeout
+    pub(super) fn patience(&self, wait: Wait) -> Instant {
+        match wait {
+            Wait::ForOutcome => Instant::now() + self.inner.settings.request_timeout,
+            Wait::No => Instant::now(),
+        }
     }
 
     /// Waits for a change. `false`: the request has waited long enough, or the daemon is about to stop.
@@ -50,9 +54,10 @@ impl Preauths {
     pub(super) async fn follow(
         &self,
         key: PreauthKey,
+        wait: Wait,
         decide: impl Fn(&Snapshot) -> Option<Result<(), Refusal>>,
     ) -> Result<Ending, Stop> {
-        let until = self.patience();
+        let until = self.patience(wait);
         let mut watch = self.inner.signals.watch(key);
         let mut patient = true;
         loop {

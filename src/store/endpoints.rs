@@ -11,17 +11,19 @@ use crate::model::{Endpoint, EventKind, KeptKey, Millis, SigningScheme, TenantId
 const COLUMNS: &str = "id, uuid, tenant_id, url, kinds, scheme, secret, old_secret, old_until, disabled, failing_since, \
     created_at";
 
-/// Adds an endpoint, unless its tenant has `most` already (`false`). It is told of what happens from now on.
+/// Adds an endpoint, unless its tenant has `most` already (`None`), and returns its database key. It is told of what
+/// happens from now on.
 pub async fn insert(
     connection: &mut Connection,
     endpoint: &Endpoint,
     most: u32,
     now: Millis,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query(
+) -> Result<Option<i64>, StoreError> {
+    let row = sqlx::query(
         "INSERT INTO webhook_endpoints (uuid, tenant_id, url, kinds, scheme, secret, cursor, created_at)
          SELECT $1, $2, $3, $4, $5, $6, (SELECT COALESCE(MAX(id), 0) FROM events), $7
-         WHERE (SELECT COUNT(*) FROM webhook_endpoints WHERE tenant_id = $2 AND removed_at IS NULL) < $8",
+         WHERE (SELECT COUNT(*) FROM webhook_endpoints WHERE tenant_id = $2 AND removed_at IS NULL) < $8
+         RETURNING id",
     )
     .bind(endpoint.id.as_bytes().as_slice())
     .bind(endpoint.tenant.0.as_bytes().as_slice())
@@ -31,9 +33,9 @@ pub async fn insert(
     .bind(endpoint.secret.0.as_slice())
     .bind(now.0)
     .bind(i64::from(most))
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(row.map(|row| row.try_get("id")).transpose()?)
 }
 
 /// A tenant's endpoints, oldest first. There are few of them.
@@ -59,6 +61,20 @@ pub async fn find(
         .bind(tenant.0.as_bytes().as_slice())
         .fetch_optional(connection)
         .await?;
+    row.as_ref().map(decode).transpose()
+}
+
+/// A tenant's endpoint by its database key.
+pub async fn by_key(
+    connection: &mut Connection,
+    tenant: TenantId,
+    key: i64,
+) -> Result<Option<Endpoint>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM webhook_endpoints WHERE id = $1 AND tenant_id = $2 AND removed_at IS NULL"
+    ));
+    let row =
+        sqlx::query(sql).bind(key).bind(tenant.0.as_bytes().as_slice()).fetch_optional(connection).await?;
     row.as_ref().map(decode).transpose()
 }
 

@@ -15,6 +15,7 @@ pub mod endpoints;
 pub mod events;
 mod health;
 pub mod histories;
+pub mod idempotency;
 pub mod instance;
 pub mod operations;
 pub mod outcomes;

@@ -10,9 +10,9 @@ use super::secret::{NoKey, ShownKey, SigningKey};
 use super::{VaultError, WebhookSettings};
 use crate::chain::wall_now;
 use crate::lane::Signals;
-use crate::model::{Delivery, DeliveryState, Endpoint, EventKind, Millis, SigningScheme, TenantId};
+use crate::model::{Delivery, DeliveryState, Endpoint, EventKind, Millis, Once, SigningScheme, TenantId};
 use crate::store::deliveries::Again;
-use crate::store::{Connection, Store, StoreError, deliveries, endpoints};
+use crate::store::{Connection, Store, StoreError, deliveries, endpoints, idempotency};
 
 /// Endpoints of a tenant at most.
 const MOST_ENDPOINTS: u32 = 16;
@@ -29,6 +29,8 @@ pub struct Webhooks {
     store: Store,
     signals: Signals,
     settings: Arc<WebhookSettings>,
+    /// The request they act for, where it came with a key.
+    once: Option<Once>,
 }
 
 /// An endpoint to be.
@@ -87,7 +89,14 @@ type Done<T> = Result<Result<T, EndpointRefusal>, EndpointFault>;
 impl Webhooks {
     #[must_use]
     pub fn new(store: Store, signals: Signals, settings: WebhookSettings) -> Self {
-        Self { store, signals, settings: Arc::new(settings) }
+        Self { store, signals, settings: Arc::new(settings), once: None }
+    }
+
+    /// The verbs for a request that came with a key, or without one. What such a request begins is noted under its name in
+    /// the change that begins it: run again, it shows what it has begun, and does nothing twice.
+    #[must_use]
+    pub fn under(&self, once: Option<Once>) -> Self {
+        Self { once, ..self.clone() }
     }
 
     /// Adds an endpoint, which is told of what happens from now on. Its key is shown this once.
@@ -95,6 +104,9 @@ impl Webhooks {
     /// # Errors
     /// [`EndpointFault`].
     pub async fn add(&self, tenant: TenantId, new: NewEndpoint) -> Done<(Endpoint, ShownKey)> {
+        if let Some(shown) = self.shown_before(tenant).await? {
+            return Ok(shown);
+        }
         let url = match parse_url(&new.url, self.settings.allow_private) {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
@@ -114,17 +126,42 @@ impl Webhooks {
             failing_since: None,
             created_at: now,
         };
-        let stored = endpoint.clone();
+        let (stored, once) = (endpoint.clone(), self.once);
         let is_there = self
             .store
             .write::<_, StoreError, _>(move |tx| {
-                async move { endpoints::insert(tx, &stored, MOST_ENDPOINTS, now).await }.boxed()
+                async move {
+                    let Some(key) = endpoints::insert(tx, &stored, MOST_ENDPOINTS, now).await? else {
+                        return Ok(false);
+                    };
+                    idempotency::note_effect(tx, once, key).await?;
+                    Ok(true)
+                }
+                .boxed()
             })
             .await?;
         if !is_there {
             return Ok(Err(EndpointRefusal::TooMany(MOST_ENDPOINTS)));
         }
         Ok(Ok((endpoint, key.shown()?)))
+    }
+
+    /// The endpoint that an earlier run of the same request added or gave a new key, with the key it has.
+    async fn shown_before(
+        &self,
+        tenant: TenantId,
+    ) -> Result<Option<Result<(Endpoint, ShownKey), EndpointRefusal>>, EndpointFault> {
+        if self.once.is_none() {
+            return Ok(None);
+        }
+        let mut reader = self.store.read().await?;
+        let Some(key) = idempotency::effect(&mut reader, self.once).await? else { return Ok(None) };
+        let Some(endpoint) = endpoints::by_key(&mut reader, tenant, key).await? else {
+            return Ok(Some(Err(EndpointRefusal::Unknown)));
+        };
+        let secret = self.settings.vault.give(endpoint.id, &endpoint.secret)?;
+        let shown = SigningKey::from_bytes(endpoint.scheme, secret).shown()?;
+        Ok(Some(Ok((endpoint, shown))))
     }
 
     /// A tenant's endpoints, oldest first.
@@ -197,18 +234,22 @@ impl Webhooks {
         Ok(changed.ok_or(EndpointRefusal::Unknown))
     }
 
-    /// Gives an endpoint a new key, shown this once; the one before signs beside it until the returned time.
+    /// Gives an endpoint a new key, shown this once; the one before signs beside it for a day, until the time that stands
+    /// with it.
     ///
     /// # Errors
     /// [`EndpointFault`].
-    pub async fn rotate(&self, tenant: TenantId, id: Uuid) -> Done<(Endpoint, ShownKey, Millis)> {
+    pub async fn rotate(&self, tenant: TenantId, id: Uuid) -> Done<(Endpoint, ShownKey)> {
+        if let Some(shown) = self.shown_before(tenant).await? {
+            return Ok(shown);
+        }
         let scheme = match self.find(tenant, id).await? {
             Ok(endpoint) => endpoint.scheme,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let key = SigningKey::generate(scheme)?;
         let kept = self.settings.vault.keep(id, key.bytes())?;
-        let until = wall_now().saturating_add(ROTATION_MS);
+        let (until, once) = (wall_now().saturating_add(ROTATION_MS), self.once);
         let rotated = self
             .store
             .write::<_, StoreError, _>(move |tx| {
@@ -216,13 +257,14 @@ impl Webhooks {
                     let Some(mut endpoint) = endpoints::find(tx, tenant, id).await? else { return Ok(None) };
                     endpoint.old_secret = Some((std::mem::replace(&mut endpoint.secret, kept), until));
                     endpoints::update(tx, &endpoint).await?;
+                    idempotency::note_effect(tx, once, endpoint.key).await?;
                     Ok(Some(endpoint))
                 }
                 .boxed()
             })
             .await?;
         let Some(endpoint) = rotated else { return Ok(Err(EndpointRefusal::Unknown)) };
-        Ok(Ok((endpoint, key.shown()?, until)))
+        Ok(Ok((endpoint, key.shown()?)))
     }
 
     /// Removes an endpoint: nothing more is sent to it.
@@ -268,10 +310,10 @@ impl Webhooks {
     /// # Errors
     /// [`EndpointFault`].
     pub async fn resend(&self, tenant: TenantId, id: Uuid, what: Resend) -> Done<u64> {
-        let now = wall_now();
+        let (now, once) = (wall_now(), self.once);
         let asked = self
             .store
-            .write::<_, StoreError, _>(move |tx| ask_again(tx, tenant, id, what, now).boxed())
+            .write::<_, StoreError, _>(move |tx| ask_again(tx, once, tenant, id, what, now).boxed())
             .await?;
         self.signals.changed([]);
         Ok(asked)
@@ -280,11 +322,15 @@ impl Webhooks {
 
 async fn ask_again(
     tx: &mut Connection,
+    once: Option<Once>,
     tenant: TenantId,
     id: Uuid,
     what: Resend,
     now: Millis,
 ) -> Result<Result<u64, EndpointRefusal>, StoreError> {
+    if let Some(count) = idempotency::effect(tx, once).await? {
+        return Ok(Ok(count.unsigned_abs()));
+    }
     let Some(endpoint) = endpoints::find(tx, tenant, id).await? else {
         return Ok(Err(EndpointRefusal::Unknown));
     };
@@ -297,6 +343,9 @@ async fn ask_again(
     };
     let count = deliveries::ask_again(tx, &endpoint, again, MOST_AGAIN, now).await?;
     let unknown = again.event.is_some() && count == 0;
+    if !unknown {
+        idempotency::note_effect(tx, once, i64::try_from(count).unwrap_or(i64::MAX)).await?;
+    }
     Ok(if unknown { Err(EndpointRefusal::UnknownEvent) } else { Ok(count) })
 }
 

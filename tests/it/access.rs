@@ -25,6 +25,24 @@ async fn without_a_valid_key_there_is_no_answer() {
 }
 
 #[tokio::test]
+async fn whoever_has_a_key_is_told_how_often_he_may_use_it() {
+    let world = World::shared().await;
+    for (answer, kind) in [
+        (world.api.get("/tokens").await.is(200), "reads"),
+        (world.api.preauth("INV-NONE").await.is(404), "reads"),
+        (world.api.cancel("INV-NONE").await.is(404), "writes"),
+    ] {
+        for name in ["ratelimit-policy", "ratelimit"] {
+            let said = answer.headers[name].to_str().expect("text");
+            assert!(said.starts_with(&format!("\"{kind}\";")), "{name}: {said}");
+        }
+    }
+    for path in ["/health/live", "/metrics", "/openapi.json"] {
+        assert!(!world.api.get(path).await.is(200).headers.contains_key("ratelimit"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_may_come_as_a_bearer_token() {
     let world = World::shared().await;
     let sale = world.sale().await;

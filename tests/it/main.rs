@@ -20,6 +20,7 @@ mod events;
 mod expiry;
 mod faults;
 mod house;
+mod idempotency;
 mod identical;
 mod kill_points;
 mod lifecycle;

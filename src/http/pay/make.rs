@@ -11,6 +11,7 @@ use super::PayLinkBody;
 use crate::http::HttpState;
 use crate::http::caller::Opener;
 use crate::http::error::ApiError;
+use crate::http::idempotency::UnderKey;
 use crate::http::json::JsonBody;
 use crate::http::refusals::{Verb, refused};
 use crate::http::shape::{self, Shape};
@@ -159,9 +160,10 @@ pub struct MadePayLinkBody {
 pub async fn make(
     Opener(caller): Opener,
     State(state): State<HttpState>,
+    UnderKey(once): UnderKey,
     JsonBody(request): JsonBody<PayLinkRequest>,
 ) -> Result<(StatusCode, Json<MadePayLinkBody>), ApiError> {
-    let made = state.preauths.make_pay_link(&caller.tenant, request.wish()?).await?;
+    let made = state.preauths.under(once).make_pay_link(&caller.tenant, request.wish()?).await?;
     let made = made.map_err(|refusal| refused(Verb::Create, &refusal))?;
     let url = format!("{}/pay/{}", state.pay.public_url, made.token.reveal());
     let link = PayLinkBody::new(&made.link, PayLinkState::Open);

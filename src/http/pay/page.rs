@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::link::OpenedLink;
-use crate::http::edge::ForPeople;
+use crate::http::edge::Written;
 use crate::http::error::ApiError;
 
 const PAGE: &str = include_str!("built/page.html");
@@ -37,6 +37,6 @@ fn document(status: StatusCode, html: &'static str) -> Response {
         ),
     ];
     let mut response = (status, headers, html).into_response();
-    response.extensions_mut().insert(ForPeople);
+    response.extensions_mut().insert(Written);
     response
 }

@@ -12,6 +12,7 @@ use crate::http::HttpState;
 use crate::http::caller::{Opener, Reader, Writer};
 use crate::http::error::ApiError;
 use crate::http::event_view::EventType;
+use crate::http::idempotency::UnderKey;
 use crate::http::json::JsonBody;
 use crate::http::shape::Shape;
 use crate::model::{Endpoint, SigningScheme};
@@ -51,6 +52,7 @@ pub struct WebhookList {
 pub async fn add(
     Opener(caller): Opener,
     State(state): State<HttpState>,
+    UnderKey(once): UnderKey,
     JsonBody(body): JsonBody<NewWebhook>,
 ) -> Result<(StatusCode, Json<WebhookWithSecret>), ApiError> {
     let mut shape = Shape::of_body();
@@ -59,7 +61,7 @@ pub async fn add(
     let signing = shape.read("signing", SigningScheme::parse(signing).ok_or("must be \"v1\" or \"v1a\""));
     let (Some(kinds), Some(scheme)) = (events, signing) else { return Err(shape.refused()) };
     let new = NewEndpoint { url: body.url, kinds, scheme };
-    let (endpoint, key) = state.webhooks.add(caller.tenant.id, new).await?.map_err(refused)?;
+    let (endpoint, key) = state.webhooks.under(once).add(caller.tenant.id, new).await?.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(with_key(&state, &endpoint, key))))
 }
 

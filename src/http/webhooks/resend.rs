@@ -12,6 +12,7 @@ use super::{EndpointPath, refused};
 use crate::http::HttpState;
 use crate::http::caller::Writer;
 use crate::http::error::ApiError;
+use crate::http::idempotency::UnderKey;
 use crate::http::json::JsonBody;
 use crate::http::shape::{Shape, rfc3339};
 use crate::model::Millis;
@@ -55,6 +56,7 @@ pub struct ResendAnswer {
 pub async fn resend(
     Writer(caller): Writer,
     State(state): State<HttpState>,
+    UnderKey(once): UnderKey,
     EndpointPath(id): EndpointPath,
     JsonBody(body): JsonBody<ResendRequest>,
 ) -> Result<(StatusCode, Json<ResendAnswer>), ApiError> {
@@ -72,7 +74,7 @@ pub async fn resend(
             return Err(shape.refused());
         }
     };
-    let count = state.webhooks.resend(caller.tenant.id, id, what).await?.map_err(refused)?;
+    let count = state.webhooks.under(once).resend(caller.tenant.id, id, what).await?.map_err(refused)?;
     Ok((StatusCode::ACCEPTED, Json(ResendAnswer { count })))
 }
 

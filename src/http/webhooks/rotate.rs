@@ -8,6 +8,7 @@ use super::{EndpointPath, WebhookWithSecret, refused};
 use crate::http::HttpState;
 use crate::http::caller::Writer;
 use crate::http::error::ApiError;
+use crate::http::idempotency::UnderKey;
 
 /// Rotate a webhook's key
 ///
@@ -21,8 +22,9 @@ use crate::http::error::ApiError;
 pub async fn rotate(
     Writer(caller): Writer,
     State(state): State<HttpState>,
+    UnderKey(once): UnderKey,
     EndpointPath(id): EndpointPath,
 ) -> Result<Json<WebhookWithSecret>, ApiError> {
-    let (endpoint, key, _) = state.webhooks.rotate(caller.tenant.id, id).await?.map_err(refused)?;
+    let (endpoint, key) = state.webhooks.under(once).rotate(caller.tenant.id, id).await?.map_err(refused)?;
     Ok(Json(with_key(&state, &endpoint, key)))
 }

@@ -150,6 +150,21 @@ impl Api {
         self.send(Method::POST, path, &headers, body.to_string().into_bytes()).await
     }
 
+    /// A request under an idempotency key.
+    pub async fn post_under(&self, key: &str, path: &str, body: Value) -> Answer {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        self.send(Method::POST, path, &headers, body.to_string().into_bytes()).await
+    }
+
+    /// The same, again and again until the daemon says something else than that the request is still running.
+    pub async fn repeat_under(&self, key: &str, path: &str, body: Value) -> Answer {
+        until(&format!("{key} is no longer running"), || async {
+            let answer = self.post_under(key, path, body.clone()).await;
+            (answer.code() != "idempotency_key_in_use").then_some(answer)
+        })
+        .await
+    }
+
     /// Any request at all. The key goes with it unless it is empty.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         let asked = format!("{method} {path} {}", String::from_utf8_lossy(&body[..body.len().min(400)]));
@@ -177,8 +192,18 @@ impl Api {
 
     /// The same with a preference: `respond-async` does not wait for the chain.
     pub async fn try_post_preferring(&self, path: &str, body: Value, prefer: &str) -> Option<(u16, Value)> {
+        self.try_post_with(path, body, ("prefer", prefer)).await
+    }
+
+    /// The same with any header.
+    pub async fn try_post_with(
+        &self,
+        path: &str,
+        body: Value,
+        (name, value): (&str, &str),
+    ) -> Option<(u16, Value)> {
         let request = self.http.post(format!("{}{path}", self.url)).header("x-api-key", &self.key);
-        let request = request.header("prefer", prefer).json(&body);
+        let request = request.header(name, value).json(&body);
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
         Some((status, response.json().await.ok()?))
@@ -317,6 +342,11 @@ impl Answer {
         }
         assert!(self.headers.contains_key("x-request-id"), "{}: an error without x-request-id", self.asked);
         error
+    }
+
+    /// Whether it is the answer to an earlier request.
+    pub fn is_replayed(&self) -> bool {
+        self.headers.get("idempotency-replayed").is_some_and(|value| value == "true")
     }
 
     #[track_caller]
