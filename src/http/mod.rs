@@ -7,6 +7,7 @@
 pub mod api_key;
 mod caller;
 mod cancel;
+mod claims;
 mod consent;
 mod create;
 mod cursor;
@@ -29,6 +30,8 @@ mod patience;
 mod pay;
 mod problems;
 mod refusals;
+mod report_view;
+mod reports;
 mod settle;
 mod shape;
 mod terms;
@@ -63,6 +66,7 @@ pub use error::{ApiError, ErrorEnvelope, ErrorItem};
 pub use event_stream::MOST_STREAMS;
 pub use event_view::webhook_body;
 pub use pay::PaySettings;
+pub use report_view::{AccountsLine, accounts_headings, accounts_rows};
 
 /// What the endpoints need. Clones share everything.
 #[derive(Clone)]
@@ -109,6 +113,8 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(webhooks::rotate::rotate))
         .routes(routes!(webhooks::deliveries::list))
         .routes(routes!(webhooks::resend::resend))
+        .routes(routes!(reports::settlements))
+        .routes(routes!(claims::list))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(metrics::metrics))
