@@ -9,6 +9,7 @@ use alloy::primitives::U64;
 use alloy::rpc::client::RpcClient;
 use alloy::rpc::json_rpc::{ErrorPayload, RequestPacket, ResponsePacket};
 use alloy::transports::{BoxTransport, TransportError, TransportErrorKind, TransportFut};
+use tokio::time::Instant;
 use tower::Service;
 
 use super::{REQUEST_TIMEOUT, in_words, reverts};
@@ -65,7 +66,10 @@ impl Endpoint {
     }
 
     /// Asks it, and waits for `patience` at most.
+    #[allow(clippy::disallowed_methods)]
     pub async fn ask(&self, request: RequestPacket, patience: Duration) -> Asked {
+        // Measures the node, decides nothing.
+        let started = Instant::now();
         let asked = match tokio::time::timeout(patience, self.admitted_answer(request)).await {
             Ok(Ok(response)) if response.iter_errors().any(is_excuse) => Asked::Excused(response),
             Ok(Ok(response)) => Asked::Answered(response),
@@ -75,6 +79,8 @@ impl Endpoint {
                 patience.as_secs()
             ))),
         };
+        metrics::histogram!("preauthd_rpc_request_seconds", "endpoint" => self.inner.position.to_string())
+            .record(started.elapsed().as_secs_f64());
         self.learn_from(&asked);
         asked
     }

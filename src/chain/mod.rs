@@ -45,7 +45,9 @@ pub use bindings::{DemoToken, MoodyToken, PreauthEscrow};
 pub use clock::{ChainClock, WallClock, wall_now};
 pub use code::CodeMismatch;
 use endpoints::Endpoints;
-pub use escrow::{CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, decode_failure};
+pub use escrow::{
+    CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, claim_input, decode_failure,
+};
 pub use fees::FeeQuote;
 pub use probe::{TokenProbe, TransferProbe};
 pub use raw::EscrowCall;

@@ -291,6 +291,28 @@ impl Chain {
         }
     }
 
+    /// Whether a transaction of this input would succeed now; sending it costs nothing here.
+    pub async fn would_succeed(
+        &self,
+        from: Address,
+        to: Address,
+        input: Bytes,
+        gas_limit: u64,
+    ) -> Result<Result<(), CallFailure>, ChainError> {
+        let request = TransactionRequest::default()
+            .with_from(from)
+            .with_to(to)
+            .with_gas_limit(gas_limit)
+            .with_input(input);
+        match self.provider.call(request).block(BlockId::latest()).await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => match revert_data(&error) {
+                Some(data) => Ok(Err(decode_failure(&data))),
+                None => Err(error.into()),
+            },
+        }
+    }
+
     /// Calls a view; `None` when the callee reverts or answers with something else.
     pub(super) async fn view<C: SolCall>(
         &self,

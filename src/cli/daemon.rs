@@ -4,24 +4,24 @@ use std::fs::File;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::numbers;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
     DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running, router, webhook_body,
 };
-use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
-use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
+use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
+use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
 use crate::webhooks::{Courier, WebhookSettings, Webhooks};
 
@@ -32,11 +32,6 @@ const LOCK_FILE: &str = "preauthd.lock";
 const GRACE: Duration = Duration::from_secs(1);
 /// How long connections may take to end once every request was answered.
 const FAREWELL: Duration = Duration::from_secs(3);
-/// Bounds of histograms that count.
-const COUNTS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 400.0, 800.0];
-/// Bounds of histograms of seconds.
-const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0];
-
 /// Everything a daemon needs to know, checked.
 #[derive(Debug, Clone)]
 pub struct DaemonConfig {
@@ -93,7 +88,7 @@ impl Daemon {
             bail!("no operator key is configured");
         }
         // Before anything is counted.
-        let metrics = metrics_handle();
+        let metrics = numbers::recorder();
         let lock = lock(&config.data_dir)?;
         let store = Store::open_as_daemon(&config.data_dir).await.context("opening the database")?;
         let chain = Chain::connect(&config.rpc).await.context("connecting to the node")?;
@@ -143,7 +138,19 @@ impl Daemon {
         );
         workers.spawn(caretaker.run(stop.clone()));
         workers.spawn(observer.run(stop.clone()));
+        workers.spawn(Dates::new(store.clone(), chain.clone(), standing.clone()).run(stop.clone()));
         workers.spawn(watch_disk(store.health(), standing.clone(), stop.clone()));
+        let claims = Claims::new(store.clone(), chain.clone(), signals.clone(), standing.clone());
+        workers.spawn(claims.run(stop.clone()));
+        let meter = Meter::new(
+            store.clone(),
+            chain.clone(),
+            clock.clone(),
+            standing.clone(),
+            config.operators.iter().map(PrivateKeySigner::address).collect(),
+            config.lane.reorg_depth,
+        );
+        workers.spawn(meter.run(stop.clone()));
         let sweeper = Sweeper::new(
             store.clone(),
             clock.clone(),
@@ -251,26 +258,6 @@ async fn watch_disk(mut health: watch::Receiver<Health>, standing: Standing, sto
             _ = health.changed() => {}
         }
     }
-}
-
-/// The recorder of the process; daemons in one process share it.
-fn metrics_handle() -> Option<PrometheusHandle> {
-    static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
-    HANDLE
-        .get_or_init(|| {
-            // With bounds a histogram has a fixed size; without them it grows until it is read.
-            let counts = |name: &str| Matcher::Full(name.to_owned());
-            PrometheusBuilder::new()
-                .set_buckets(&SECONDS)
-                .and_then(|builder| builder.set_buckets_for_metric(counts("preauthd_batch_items"), &COUNTS))
-                .and_then(|builder| {
-                    builder.set_buckets_for_metric(counts("preauthd_store_changes_per_commit"), &COUNTS)
-                })
-                .and_then(PrometheusBuilder::install_recorder)
-                .map_err(|error| tracing::warn!(%error, "there will be no metrics"))
-                .ok()
-        })
-        .clone()
 }
 
 /// One daemon per database: two would send each other's work twice, and none may run while the database is repaired.

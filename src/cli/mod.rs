@@ -12,10 +12,12 @@ mod dev;
 mod doctor;
 mod hold;
 mod key_flags;
+mod numbers;
 mod operator;
 mod output;
 mod reconcile;
 mod repair;
+mod report;
 mod serve;
 mod stop_signal;
 mod surroundings;
@@ -60,6 +62,7 @@ Administer the database (beside a running daemon, too):
   webhook   Where tenants are told of events
   hold      Holds recovered from the chain that no tenant has claimed yet
   reconcile Compare every preauthorization with the chain, and repair what differs
+  report    The accounts: what was authorized, settled and released, and what it cost
   backup    Copy the database, and check that a copy is sound
 
 Beside all that:
@@ -139,6 +142,8 @@ enum Command {
     Webhook(webhook::Webhook),
     #[command(subcommand)]
     Hold(hold::Hold),
+    #[command(subcommand)]
+    Report(report::Report),
     Reconcile(reconcile::Reconcile),
     Backup(backup::Backup),
     Config(config::PrintConfig),
@@ -159,6 +164,7 @@ pub async fn main() -> ExitCode {
         Command::Token(token) => token.run(&around).await,
         Command::Webhook(webhook) => webhook.run(&around).await,
         Command::Hold(hold) => hold.run(&around).await,
+        Command::Report(report) => report.run(&around).await,
         Command::Config(config) => config.run(),
         Command::Completion(completion) => completion.run(&mut CommandLine::command()),
         // What it finds is its answer, so its exit code says more than done or failed.

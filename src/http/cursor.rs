@@ -18,6 +18,8 @@ pub enum List {
     Wallets,
     Events,
     Deliveries,
+    Report,
+    Claims,
 }
 
 /// The cursor that goes on after `last`.
@@ -46,6 +48,8 @@ fn check(list: List, tenant: TenantId, last: &str) -> [u8; CHECK_BYTES] {
         List::Wallets => "wallets",
         List::Events => "events",
         List::Deliveries => "deliveries",
+        List::Report => "report",
+        List::Claims => "claims",
     };
     let digest = Sha256::new()
         .chain_update(list)

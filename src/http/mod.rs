@@ -8,6 +8,7 @@
 pub mod api_key;
 mod caller;
 mod cancel;
+mod claims;
 mod consent;
 mod create;
 mod cursor;
@@ -33,6 +34,8 @@ mod pay;
 mod problems;
 mod rate_limit;
 mod refusals;
+mod report_view;
+mod reports;
 mod settle;
 mod shape;
 mod terms;
@@ -70,6 +73,7 @@ pub use event_view::webhook_body;
 pub use idempotency::Running;
 pub use pay::PaySettings;
 pub use rate_limit::{Rate, RateLimits, RateSettings};
+pub use report_view::{AccountsLine, accounts_headings, accounts_rows};
 
 /// What the endpoints need. Clones share everything.
 #[derive(Clone)]
@@ -119,7 +123,9 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(webhooks::manage::get, webhooks::manage::remove, webhooks::change::change))
         .routes(routes!(webhooks::rotate::rotate))
         .routes(routes!(webhooks::deliveries::list))
-        .routes(routes!(webhooks::resend::resend));
+        .routes(routes!(webhooks::resend::resend))
+        .routes(routes!(reports::settlements))
+        .routes(routes!(claims::list));
     if state.dev.is_some() {
         keyed = keyed.routes(routes!(dev::advance));
     }

@@ -18,7 +18,7 @@ use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
 use super::webhooks;
 use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
-use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal};
+use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal, ReportError};
 use crate::webhooks::EndpointRefusal;
 
 /// The header as it is written.
@@ -132,11 +132,14 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             | "listPreauthorizationEvents"
             | "streamEvents"
             | "listDeliveries"
+            | "reportSettlements"
+            | "listClaims"
     ) {
         let mut shape = Shape::of_query();
         let (name, why) = match id {
             "removeWallet" => ("address", "must be 0x followed by 40 hexadecimal digits"),
             "streamEvents" => ("cursor", NO_CURSOR),
+            "reportSettlements" => ("from", "must be a day, such as 2026-03-25"),
             _ => ("limit", "must be a number from 1 to 100"),
         };
         shape.read::<(), _>(name, Err(why));
@@ -150,6 +153,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
         "removeWallet" => errors.push(not_registered()),
         "streamEvents" => errors.push(too_many()),
+        "reportSettlements" => errors.push(ApiError::not_ready(&ReportError::Undated.to_string())),
         "healthReady" => errors.push(ApiError::not_ready("observer: the node did not answer")),
         "metrics" => errors.push(ApiError::of_status(StatusCode::NOT_FOUND)),
         _ => {}

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use alloy::primitives::U256;
+use alloy::primitives::{Bytes, U256};
 use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::fees::{Fees, quote};
 use super::nonce;
 use super::worker::{Lane, LaneError, TENDING};
-use crate::chain::{EscrowCall, SendAdvice};
+use crate::chain::{EscrowCall, SendAdvice, claim_input};
 use crate::model::{BatchId, OperationKind};
 use crate::store::batches::{Attempt, NewBatch, OpenBatch};
 use crate::store::blocks::Block;
-use crate::store::{StoreError, UnreadableRow, batches, operations, preauths};
+use crate::store::{StoreError, UnreadableRow, batches, operations, preauths, refunds};
 
 /// How often stored bytes are sent again while they are not mined.
 pub(super) const REBROADCAST: Duration = Duration::from_secs(5);
@@ -102,8 +102,8 @@ impl Lane {
             return self.give_up(batch, tip).await;
         }
         let fees = Fees::first(quote(&self.chain, &self.store).await?, &self.settings);
-        match self.calls_of(batch).await? {
-            Ok(calls) => self.sign_attempt_of(batch, &calls, fees).await,
+        match self.input_of(batch).await? {
+            Ok(input) => self.sign_attempt_of(batch, input, fees).await,
             Err(unreadable) => {
                 self.standing.note_unreadable(unreadable);
                 Ok(())
@@ -130,8 +130,8 @@ impl Lane {
             self.restart_patience(batch.id);
             return Ok(());
         };
-        let calls = match self.calls_of(batch).await? {
-            Ok(calls) => calls,
+        let input = match self.input_of(batch).await? {
+            Ok(input) => input,
             Err(unreadable) => {
                 // What was signed before is what was meant; nothing new is signed from a damaged row.
                 self.standing.note_unreadable(unreadable);
@@ -141,14 +141,14 @@ impl Lane {
             }
         };
         metrics::counter!("preauthd_replacements_total").increment(1);
-        self.sign_attempt_of(batch, &calls, fees).await
+        self.sign_attempt_of(batch, input, fees).await
     }
 
     /// Signs a batch at its nonce, writes the bytes down, and sends them.
     async fn sign_attempt_of(
         &mut self,
         batch: &OpenBatch,
-        (calls, bare): &(Vec<EscrowCall>, bool),
+        input: Bytes,
         fees: Fees,
     ) -> Result<(), LaneError> {
         let plan = NewBatch {
@@ -158,7 +158,7 @@ impl Lane {
             gas_limit: batch.gas_limit,
             gas_per_call: batch.gas_per_call,
         };
-        let attempt = self.sign_attempt(&plan, calls, *bare, fees)?;
+        let attempt = self.sign_attempt(&plan, input, fees)?;
         let (id, stored) = (batch.id, attempt.clone());
         self.store
             .write::<_, StoreError, _>(move |tx| {
@@ -178,11 +178,8 @@ impl Lane {
         }
     }
 
-    /// The calls of a batch, and whether a single one travels without a batch around it; or the row that stands in the way.
-    async fn calls_of(
-        &self,
-        batch: &OpenBatch,
-    ) -> Result<Result<(Vec<EscrowCall>, bool), UnreadableRow>, LaneError> {
+    /// What a batch's transaction says; or the row that stands in the way.
+    async fn input_of(&self, batch: &OpenBatch) -> Result<Result<Bytes, UnreadableRow>, LaneError> {
         let mut reader = self.store.read().await?;
         let mut calls = Vec::new();
         let mut bare = true;
@@ -203,7 +200,12 @@ impl Lane {
                 consent: preauth.consent,
             });
         }
-        Ok(Ok((calls, bare)))
+        if calls.is_empty()
+            && let Some((sender, token)) = refunds::claimed_by(&mut reader, batch.id).await?
+        {
+            return Ok(Ok(claim_input(sender, token)));
+        }
+        Ok(Ok(EscrowCall::encode_all(&calls, batch.gas_per_call, bare)))
     }
 
     pub(super) async fn broadcast(&mut self, batch: BatchId, attempt: &Attempt) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, Bytes, U256};
 use futures::FutureExt;
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ use crate::store::operations::DueOperation;
 use crate::store::{Connection, StoreError, batches, operations, preauths};
 
 /// How long to wait for a node that lags behind what was mined.
-const LAGGING: Duration = Duration::from_millis(250);
+pub(super) const LAGGING: Duration = Duration::from_millis(250);
 /// How often a lane that cannot pay for gas looks at its account.
 const POOR_PAUSE: Duration = Duration::from_secs(2);
 /// How long a lane leaves an escrow's work to the others after its key was found to be no operator of it.
@@ -39,6 +39,9 @@ impl Lane {
         let capacity = Capacity { items: self.max_items, gas, barred: &self.barred };
         let picked = self.desk.pick(capacity, now).await?;
         if picked.is_empty() {
+            if let Some(next) = self.claim_for_sender(now).await? {
+                return Ok(next);
+            }
             return self.wait_for_work(now).await;
         }
         let ids: Vec<OperationId> = picked.iter().map(|operation| operation.id).collect();
@@ -73,7 +76,7 @@ impl Lane {
     }
 
     /// Gas the key can pay for at these fees, within what nodes relay for one transaction.
-    fn affordable(&self, fees: Fees, balance: U256) -> u64 {
+    pub(super) fn affordable(&self, fees: Fees, balance: U256) -> u64 {
         let fee = fees.max_fee.max(1);
         let by_balance: u128 = (balance / U256::from(fee)).saturating_to();
         let by_fee_limit = self.settings.max_transaction_fee / fee;
@@ -119,7 +122,8 @@ impl Lane {
         let (gas_limit, gas_per_call) = gas::transaction_gas(&calls);
         let batch = NewBatch { operator, nonce, escrow, gas_limit, gas_per_call };
         let bare = fit.iter().all(|operation| operation.tries == 0);
-        let attempt = self.sign_attempt(&batch, &calls, bare, fees)?;
+        let input = EscrowCall::encode_all(&calls, gas_per_call, bare);
+        let attempt = self.sign_attempt(&batch, input, fees)?;
         let id = self.write_batch(batch, &fit, attempt.clone()).await?;
         metrics::histogram!("preauthd_batch_items")
             .record(f64::from(u32::try_from(fit.len()).unwrap_or(u32::MAX)));
@@ -228,7 +232,7 @@ impl Lane {
     }
 
     /// Whether the chain's count is the nonce after our last mined one. A lower count is a node that lags behind.
-    async fn nonce_is_next(&self, count: u64) -> Result<bool, LaneError> {
+    pub(super) async fn nonce_is_next(&self, count: u64) -> Result<bool, LaneError> {
         let last = {
             let mut reader = self.store.read().await?;
             batches::last_mined_nonce(&mut reader, self.operator()).await?
@@ -247,8 +251,7 @@ impl Lane {
     pub(super) fn sign_attempt(
         &self,
         batch: &NewBatch,
-        calls: &[EscrowCall],
-        bare: bool,
+        input: Bytes,
         fees: Fees,
     ) -> Result<Attempt, LaneError> {
         let plan = TransactionPlan {
@@ -258,7 +261,7 @@ impl Lane {
             gas_limit: batch.gas_limit,
             max_fee: fees.max_fee,
             max_priority_fee: fees.max_priority_fee,
-            input: EscrowCall::encode_all(calls, batch.gas_per_call, bare),
+            input,
         };
         let signed = sign(&self.signer, &plan)?;
         Ok(Attempt {

@@ -7,6 +7,7 @@ use super::fees::{Fees, quote};
 use super::flight::Flight;
 use super::gas;
 use super::worker::{Lane, LaneError};
+use crate::chain::EscrowCall;
 use crate::store::batches::{self, NewBatch, OpenBatch};
 
 impl Lane {
@@ -30,7 +31,7 @@ impl Lane {
         let (gas_limit, gas_per_call) = gas::transaction_gas(&[]);
         let (operator, escrow) = (self.operator(), behind.escrow);
         let filler = NewBatch { operator, nonce, escrow, gas_limit, gas_per_call };
-        let attempt = self.sign_attempt(&filler, &[], false, fees)?;
+        let attempt = self.sign_attempt(&filler, EscrowCall::encode_all(&[], gas_per_call, false), fees)?;
         let id = self.write_batch(filler, &[], attempt.clone()).await?;
         tracing::warn!(batch = %id, nonce, %operator, transaction = %attempt.hash,
             "nobody uses a nonce before ours any more: it is used for nothing");

@@ -6,6 +6,8 @@
 
 mod backoff;
 mod caretaker;
+mod claiming;
+mod dates;
 mod desk;
 mod endings;
 mod fees;
@@ -13,6 +15,7 @@ mod flight;
 mod forming;
 mod gap;
 mod gas;
+mod meter;
 mod nonce;
 mod observer;
 mod projection;
@@ -31,8 +34,10 @@ mod worker;
 use std::time::Duration;
 
 pub use caretaker::Caretaker;
+pub use dates::Dates;
 pub use desk::Desk;
 pub use gas::{call_gas, fitting, transaction_gas};
+pub use meter::{Meter, as_gauge};
 #[cfg(test)]
 pub(crate) use observer::Rest;
 pub use observer::{Observer, ObserverError};

@@ -9,7 +9,10 @@ use crate::model::{
 };
 use crate::store::blocks::Block;
 use crate::store::outcomes::{OutcomeKind, Position};
-use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, outcomes, preauths};
+use crate::store::{
+    Connection, Steps, StoreError, batches, block_times, blocks, events, operations, outcomes, preauths,
+    refunds,
+};
 
 use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
 
@@ -52,6 +55,9 @@ pub(super) async fn take_in(
     let header = &changes.header;
     let block = Block { number: header.number, hash: header.hash, timestamp: header.timestamp };
     blocks::insert(connection, &block).await?;
+    if !changes.logs.is_empty() || !changes.mined.is_empty() {
+        block_times::note(connection, header.number, Some(header.timestamp)).await?;
+    }
     blocks::delete_below(connection, changes.forget_below).await?;
     Ok(changed)
 }
@@ -149,6 +155,7 @@ pub(super) async fn apply_hold_event(
             if is_new {
                 preauth.deferred_refund = Some(amount);
                 preauths::save(connection, &preauth, now).await?;
+                refunds::insert(connection, &preauth).await?;
             }
             return Ok(if is_new { Applied::Quietly } else { Applied::Nothing });
         }

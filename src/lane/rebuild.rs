@@ -11,7 +11,7 @@ use crate::model::{
     PreauthStatus,
 };
 use crate::store::outcomes::Position;
-use crate::store::{Connection, StoreError, events, operations, outcomes, preauths};
+use crate::store::{Connection, StoreError, block_times, events, operations, outcomes, preauths, refunds};
 
 /// Writes a preauth as its whole history says. Its terms must be those that were locked, where it was locked.
 ///
@@ -29,6 +29,7 @@ pub async fn rebuild(
     let key = told.key;
     operations::end_unreadable(connection, key, now).await?;
     outcomes::delete_of(connection, key).await?;
+    refunds::delete(connection, key).await?;
     let beginning = Preauth {
         status: PreauthStatus::Pending,
         cancel_requested: told.cancel_requested || is_unwanted(connection, told).await?,
@@ -47,6 +48,7 @@ pub async fn rebuild(
             transaction: log.transaction,
         };
         outcomes::delete_at(connection, &position).await?;
+        block_times::note(connection, log.block, log.time).await?;
         let preauth = preauths::by_key(connection, key).await?;
         apply_hold_event(connection, preauth, log.event, &position, now).await?;
     }

@@ -7,7 +7,10 @@ use crate::model::{
     EventKind, Millis, Operation, OperationKind, OperationState, PreauthEvent, PreauthKey, PreauthStatus,
 };
 use crate::store::outcomes::OutcomeKind;
-use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, outcomes, preauths};
+use crate::store::{
+    Connection, Steps, StoreError, batches, block_times, blocks, events, operations, outcomes, preauths,
+    refunds,
+};
 
 /// Takes back every block above `number`: outcomes are undone, newest first, and the batches they came from are open
 /// again. Returns the preauths that changed, and tells the merchant of each, once. What cannot be read is a step left out.
@@ -47,6 +50,8 @@ pub(super) async fn roll_back_to(
         steps.end(connection, taken_up).await?;
     }
     blocks::delete_above(connection, number).await?;
+    block_times::delete_above(connection, number).await?;
+    refunds::forget_claims_above(connection, number).await?;
     Ok(before.into_keys().collect())
 }
 
@@ -75,6 +80,7 @@ async fn undo(
         }
         OutcomeKind::RefundDeferred => {
             preauth.deferred_refund = None;
+            refunds::delete(connection, key).await?;
             None
         }
         OutcomeKind::CallFailed => {

@@ -44,7 +44,7 @@ impl fmt::Display for BatchId {
 }
 
 /// The merchant's own name for a preauthorization, unique within a tenant for ever.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InvoiceId(String);
 
 /// Why a text is no acceptable invoice id.

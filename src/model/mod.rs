@@ -17,6 +17,7 @@ mod pay_link;
 mod preauth;
 mod reconcile;
 mod repair;
+mod report;
 mod rules;
 mod share;
 mod tenant;
@@ -43,6 +44,7 @@ pub use reconcile::{
     Balance, Difference, Drift, Findings, Reconciliation, Record, UnknownHold, Unreadable, Verdict,
 };
 pub use repair::{Mended, Mending, Repairs};
+pub use report::{Day, Sum, Tally, equal_part, sum_in_tokens};
 pub use rules::{Creation, RuleRefusal, Rules};
 pub use share::{KindCounts, share_batch};
 pub use tenant::{Scope, Tenant};

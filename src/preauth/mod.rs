@@ -7,6 +7,7 @@
 mod authorize;
 mod cancel;
 mod check;
+mod claims;
 mod consents;
 mod events;
 mod once;
@@ -19,6 +20,7 @@ mod query;
 mod reconcile;
 mod refusal;
 mod repair;
+mod report;
 mod schedule;
 mod settle;
 mod signing;
@@ -38,6 +40,7 @@ use crate::model::{Account, ChainTime, Consent, InvoiceId, Once, OperationKind, 
 use crate::store::{Store, StoreError};
 
 pub use check::Checker;
+pub use claims::Claims;
 pub use consents::ConsentOffer;
 pub use events::Told;
 pub use once::KEY_DAYS;
@@ -47,6 +50,7 @@ pub use pay_link::{MadePayLink, NewPayLink, PayLinkView};
 pub use reconcile::{ReconcileError, Scope, reconcile};
 pub use refusal::{ConsentFlaw, Demand, Refusal};
 pub use repair::{RepairError, repair};
+pub use report::{DayReport, ReportError, ReportLine, ReportScope, next_day};
 pub use schedule::Sweeper;
 pub use terms::OfferedTerms;
 pub use unclaimed::{Cancellation, cancel_unclaimed};

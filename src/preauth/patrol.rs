@@ -5,7 +5,6 @@
 //! `preauthd reconcile`, which also repairs.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reconcile::{ReconcileError, Scope, reconcile};
 use crate::chain::{Chain, wall_now};
-use crate::lane::Standing;
+use crate::lane::{Standing, as_gauge};
 use crate::model::{Millis, Reconciliation};
 use crate::store::{StoreReader, blocks};
 
@@ -89,13 +88,14 @@ impl Patrol {
     }
 
     fn tell(&mut self, found: &Reconciliation) {
-        metrics::gauge!("preauthd_reconcile_drifted").set(number(found.drifted()));
-        metrics::gauge!("preauthd_reconcile_unknown").set(number(found.unknown.count));
+        metrics::gauge!("preauthd_reconcile_drifted").set(as_gauge(found.drifted()));
+        metrics::gauge!("preauthd_reconcile_unknown").set(as_gauge(found.unknown.count));
         for balance in &found.balances {
             let labels = [("escrow", balance.escrow.to_string()), ("token", balance.token.to_string())];
-            metrics::gauge!("preauthd_reconcile_missing_base_units", &labels).set(number(balance.missing()));
+            metrics::gauge!("preauthd_reconcile_missing_base_units", &labels)
+                .set(as_gauge(balance.missing()));
         }
-        metrics::gauge!("preauthd_reconcile_last_run_timestamp_seconds").set(number(wall_now().0 / 1_000));
+        metrics::gauge!("preauthd_reconcile_last_run_timestamp_seconds").set(as_gauge(wall_now().0 / 1_000));
         let findings: BTreeSet<String> = findings(found).collect();
         for finding in findings.difference(&self.known) {
             tracing::warn!(finding, "database and chain differ");
@@ -141,9 +141,4 @@ fn findings(found: &Reconciliation) -> impl Iterator<Item = String> {
         )
     });
     drifts.chain(unreadable).chain(unknown).chain(short)
-}
-
-/// As gauges take it. Whole numbers beyond 2^53 lose their last digits there, and nowhere else.
-fn number(whole: impl Display) -> f64 {
-    whole.to_string().parse().unwrap_or(f64::INFINITY)
 }

@@ -89,7 +89,7 @@ impl Contracts {
         let calls = match RawInput::read(input) {
             Some(RawInput::Alone(call)) => return self.run_alone(caller, time, &call),
             Some(RawInput::Batch(calls)) => calls,
-            None => return Err(Bytes::new()),
+            None => return self.claim(input),
         };
         let mut logs = Vec::new();
         for (index, call) in calls.iter().enumerate() {
@@ -203,6 +203,19 @@ impl Contracts {
         let mut logs = vec![PreauthEscrow::Expired { preauthId: preauth_id }.encode_log_data()];
         logs.extend(self.refund(terms, terms.hold.get())?);
         Ok(logs)
+    }
+
+    /// Pays a sender what could not be pushed to him; anyone may ask for it.
+    fn claim(&mut self, input: &[u8]) -> Ran {
+        let PreauthEscrow::claimCall { sender, token } =
+            PreauthEscrow::claimCall::abi_decode(input).map_err(|_| Bytes::new())?;
+        let units = self.claimable.get(&(sender, token)).copied().unwrap_or_default();
+        if units == 0 {
+            return Err(PreauthEscrow::NothingToClaim { sender, token }.abi_encode().into());
+        }
+        self.token(token)?.transfer(ESCROW, sender, units)?;
+        self.claimable.remove(&(sender, token));
+        Ok(vec![PreauthEscrow::Claimed { sender, token, amount: U256::from(units) }.encode_log_data()])
     }
 
     /// Pushes a refund, or credits it where the token refuses.

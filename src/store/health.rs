@@ -55,6 +55,8 @@ pub enum Health {
 }
 
 impl FaultKind {
+    pub const ALL: [Self; 5] = [Self::Full, Self::Locked, Self::Io, Self::Corrupt, Self::Other];
+
     fn of(error: &sqlx::Error) -> Self {
         let code = match error {
             sqlx::Error::Database(error) => error.code().and_then(|code| code.parse::<i32>().ok()),

@@ -5,14 +5,17 @@
 //! what it claims to be is [`StoreError::Corrupt`], never a default, and a row of money that is not what was written is
 //! [`StoreError::Unreadable`] (see [`seal`]).
 
+pub mod accounts;
 pub mod api_keys;
 pub mod backup;
 pub mod batches;
+pub mod block_times;
 pub mod blocks;
 mod column;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod figures;
 mod health;
 pub mod histories;
 pub mod idempotency;
@@ -23,6 +26,7 @@ pub mod pay_links;
 pub mod preauths;
 mod reader;
 pub mod recovery;
+pub mod refunds;
 mod seal;
 #[cfg(test)]
 mod seal_tests;
@@ -41,7 +45,7 @@ use futures::future::BoxFuture;
 use sqlx::migrate::MigrateError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions, Row, Sqlite, SqlitePool, Transaction};
 use tokio::sync::watch;
 
 pub use sqlx::SqliteConnection as Connection;
@@ -211,6 +215,15 @@ impl Store {
     /// [`StoreError`] when the pool gives none.
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         Ok(self.reads.acquire().await?)
+    }
+
+    /// The database as it stands now, for reads that belong together. Not to be held while waiting for anything: the
+    /// write-ahead log grows as long.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the pool gives no connection.
+    pub async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.reads.begin().await?)
     }
 
     /// Runs `change` and returns once it is durable. An error undoes this change alone.

@@ -38,6 +38,8 @@ async fn every_route_is_described_and_every_described_route_exists() {
         ("post", "/webhooks/{id}/rotate"),
         ("get", "/webhooks/{id}/deliveries"),
         ("post", "/webhooks/{id}/resend"),
+        ("get", "/reports/settlements"),
+        ("get", "/claims"),
         ("get", "/health/live"),
         ("get", "/health/ready"),
         ("get", "/metrics"),

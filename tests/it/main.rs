@@ -7,6 +7,7 @@
 mod harness;
 
 mod access;
+mod accounts;
 mod at_once;
 mod backlog;
 mod backup;
@@ -48,4 +49,5 @@ mod tips;
 mod tokens;
 mod traces;
 mod wallets;
+mod watching;
 mod webhooks;

@@ -212,6 +212,17 @@ impl Eyes {
         (held, open.values().sum())
     }
 
+    /// The block of the newest claim.
+    pub async fn block_of_the_claim(&self) -> u64 {
+        let filter = Filter::new().address(self.escrow).from_block(0);
+        let logs = self.provider.get_logs(&filter).await.expect("logs");
+        let is_claim = |log: &&alloy::rpc::types::Log| {
+            let event = PreauthEscrowEvents::decode_log(&log.inner);
+            event.is_ok_and(|event| matches!(event.data, PreauthEscrowEvents::Claimed(_)))
+        };
+        logs.iter().rfind(is_claim).and_then(|log| log.block_number).expect("a claim")
+    }
+
     /// Transactions that carried locks.
     pub async fn lock_transactions(&self) -> usize {
         let logs = self.logs().await;
