@@ -9,9 +9,11 @@ mod deploy;
 mod dev;
 mod hold;
 mod key_flags;
+mod listen;
 mod operator;
 mod output;
 mod reconcile;
+mod remote;
 mod repair;
 mod serve;
 mod stop_signal;
@@ -19,6 +21,7 @@ mod surroundings;
 mod tenant;
 mod tenant_key;
 mod token;
+mod trigger;
 mod wallet;
 mod webhook;
 
@@ -45,6 +48,10 @@ Run:
   dev       A whole system on a private chain, to try out and to test against
   serve     The daemon, as configured
 
+Build against it:
+  listen    Follow a tenant's events, and forward them to a system under development
+  trigger   Make an event happen in a running `preauthd dev`
+
 Set up a chain (with an admin or deployer key, which the daemon never holds):
   deploy    Deploy the escrow, and write its address into the configuration
   operator  Allow or revoke an operator key on chain
@@ -64,6 +71,9 @@ Options:
 const EXAMPLES: &str = "\
 Try it out:
   preauthd dev
+  preauthd listen --forward-to localhost:3000/webhooks      # in a second terminal
+  preauthd trigger preauth.expired                          # in a third
+  preauthd dev clock +2d
 
 Bring it to a chain:
   cp preauthd.example.toml preauthd.toml      # then name your node and your operator keys
@@ -117,6 +127,8 @@ enum Command {
     /// is not the escrow. Ends in order at SIGINT and SIGTERM; what is in flight on chain is found again at the next start.
     /// RUST_LOG chooses what is logged: RUST_LOG=preauthd=debug.
     Serve,
+    Listen(listen::Listen),
+    Trigger(trigger::Trigger),
     Deploy(deploy::Deploy),
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -141,6 +153,8 @@ pub async fn main() -> ExitCode {
     let done = match line.command {
         Command::Dev(dev) => dev.run(&around).await,
         Command::Serve => serve::run(&around).await,
+        Command::Listen(listen) => listen.run(&around).await,
+        Command::Trigger(trigger) => trigger.run(&around).await,
         Command::Deploy(deploy) => deploy.run(&around).await,
         Command::Operator(operator) => operator.run(&around).await,
         Command::Wallet(wallet) => wallet.run(&around).await,
