@@ -111,11 +111,11 @@ impl Step {
         Self::call(escrow, &PreauthEscrow::setOperatorCall { operator, allowed })
     }
 
-    fn call<C: SolCall>(to: Address, call: &C) -> Self {
+    pub(super) fn call<C: SolCall>(to: Address, call: &C) -> Self {
         Self { to: Some(to), input: call.abi_encode().into() }
     }
 
-    fn deploy(bytecode: &Bytes, arguments: &[u8]) -> Self {
+    pub(super) fn deploy(bytecode: &Bytes, arguments: &[u8]) -> Self {
         Self { to: None, input: [bytecode.as_ref(), arguments].concat().into() }
     }
 }

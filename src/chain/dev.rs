@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::Provider;
 use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolConstructor;
 use futures::future::try_join_all;
 use serde::Deserialize;
 
-use super::{BlockHeader, Chain, ChainError, Mined, Step};
+use super::{BlockHeader, Chain, ChainError, Mined, MoodyToken, Step};
+use crate::model::ChainTime;
 
 /// Native coins of an account that has to pay for gas: 10,000.
 const FUNDS: u128 = 10_000 * 1_000_000_000_000_000_000;
@@ -17,6 +19,8 @@ const FUNDS: u128 = 10_000 * 1_000_000_000_000_000_000;
 const DEVELOPMENT_NODES: [&str; 2] = ["anvil/", "HardhatNetwork/"];
 /// How often a block is mined for steps that are not in one yet.
 const MINING_TRIES: usize = 200;
+/// How often a reorg is tried.
+const TAKE_BACK_TRIES: usize = 10;
 const MINING_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Permit2 as its makers publish it.
@@ -29,7 +33,49 @@ struct Permit2Artifact {
     deployed_bytecode: Bytes,
 }
 
+impl Step {
+    /// Deploys a token that anybody can mint, and that refuses accounts on request.
+    #[must_use]
+    pub(crate) fn deploy_moody_token(name: &str, symbol: &str, decimals: u8) -> Self {
+        let (name, symbol) = (name.to_owned(), symbol.to_owned());
+        let arguments = MoodyToken::constructorCall { name, symbol, decimals_: decimals };
+        Self::deploy(&MoodyToken::BYTECODE, &arguments.abi_encode())
+    }
+
+    #[must_use]
+    pub(crate) fn mint_moody_token(token: Address, to: Address, base_units: U256) -> Self {
+        Self::call(token, &MoodyToken::mintCall { to, amount: base_units })
+    }
+
+    /// Lets a moody token refuse all transfers from and to an account.
+    #[must_use]
+    pub(crate) fn block_in_moody_token(token: Address, account: Address) -> Self {
+        Self::call(token, &MoodyToken::blockCall { account, isBlocked: true })
+    }
+}
+
 impl Chain {
+    /// Lets the next block, whenever it comes, be of this time.
+    pub(crate) async fn next_block_at(&self, time: ChainTime) -> Result<(), ChainError> {
+        let _: serde_json::Value =
+            self.provider.raw_request("evm_setNextBlockTimestamp".into(), (time.0,)).await?;
+        Ok(())
+    }
+
+    /// A reorg that undoes the block of a transaction and puts empty blocks in its place.
+    pub(crate) async fn take_back(&self, transaction: B256) -> Result<(), ChainError> {
+        // A new block may come between the question and the reorg, which then does not reach deep enough.
+        for _ in 0..TAKE_BACK_TRIES {
+            let Some(mined) = self.mined_now(transaction).await? else { return Ok(()) };
+            let head = self.head().await?.number;
+            let depth = head.saturating_sub(mined.block) + 1;
+            let instead: [serde_json::Value; 0] = [];
+            let _: serde_json::Value =
+                self.provider.raw_request("anvil_reorg".into(), (depth, instead)).await?;
+        }
+        Err(ChainError::Unusable("the block of the transaction could not be taken back".into()))
+    }
+
     /// Moves the node's clock ahead and mines a block that shows it: the newest block then.
     pub async fn advance_clock(&self, seconds: u64) -> Result<BlockHeader, ChainError> {
         let _: serde_json::Value = self.provider.raw_request("evm_increaseTime".into(), (seconds,)).await?;

@@ -13,9 +13,11 @@ mod doctor;
 mod hold;
 mod key_flags;
 mod numbers;
+mod listen;
 mod operator;
 mod output;
 mod reconcile;
+mod remote;
 mod repair;
 mod report;
 mod serve;
@@ -24,6 +26,7 @@ mod surroundings;
 mod tenant;
 mod tenant_key;
 mod token;
+mod trigger;
 mod wallet;
 mod webhook;
 
@@ -51,6 +54,10 @@ Run:
   serve     The daemon, as configured
   doctor    Whether a daemon could work here, and what to do where not
 
+Build against it:
+  listen    Follow a tenant's events, and forward them to a system under development
+  trigger   Make an event happen in a running `preauthd dev`
+
 Set up a chain (with an admin or deployer key, which the daemon never holds):
   deploy    Deploy the escrow, and write its address into the configuration
   operator  Allow or revoke an operator key on chain
@@ -75,6 +82,9 @@ Options:
 const EXAMPLES: &str = "\
 Try it out:
   preauthd dev
+  preauthd listen --forward-to localhost:3000/webhooks      # in a second terminal
+  preauthd trigger preauth.expired                          # in a third
+  preauthd dev clock +2d
 
 Bring it to a chain:
   preauthd config > preauthd.toml             # then name your node and your operator keys
@@ -129,6 +139,8 @@ enum Command {
     /// RUST_LOG chooses what is logged: RUST_LOG=preauthd=debug.
     Serve,
     Doctor(doctor::Doctor),
+    Listen(listen::Listen),
+    Trigger(trigger::Trigger),
     Deploy(deploy::Deploy),
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -157,6 +169,8 @@ pub async fn main() -> ExitCode {
     let done = match line.command {
         Command::Dev(dev) => dev.run(&around).await,
         Command::Serve => serve::run(&around).await,
+        Command::Listen(listen) => listen.run(&around).await,
+        Command::Trigger(trigger) => trigger.run(&around).await,
         Command::Deploy(deploy) => deploy.run(&around).await,
         Command::Operator(operator) => operator.run(&around).await,
         Command::Wallet(wallet) => wallet.run(&around).await,

@@ -38,6 +38,16 @@ impl Output {
         Ok(())
     }
 
+    /// One of many things that happen one after the other: a line of text, or of JSON.
+    pub fn line(&self, text: &str, object: &impl Serialize) -> anyhow::Result<()> {
+        if self.json {
+            say(&serde_json::to_string(object)?);
+        } else {
+            say(text);
+        }
+        Ok(())
+    }
+
     fn value<T: Serialize + ?Sized>(&self, value: &T) -> anyhow::Result<()> {
         say(&serde_json::to_string_pretty(value)?);
         Ok(())

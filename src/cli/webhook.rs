@@ -282,7 +282,8 @@ fn granted<T>(wish: Result<T, EndpointRefusal>) -> anyhow::Result<T> {
     }
 }
 
-fn event(text: &str) -> Result<EventKind, String> {
+/// Reads the type of an event, such as preauth.settled.
+pub(super) fn event(text: &str) -> Result<EventKind, String> {
     EventKind::parse_public(text).ok_or_else(|| {
         let known: Vec<String> = EventKind::ALL.iter().map(|kind| kind.public_name()).collect();
         format!("expected one of {}", known.join(", "))

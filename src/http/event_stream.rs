@@ -9,7 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
-use futures::stream::{Stream, unfold};
+use futures::future;
+use futures::stream::{self, Stream, StreamExt, unfold};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ use utoipa::IntoParams;
 
 use super::HttpState;
 use super::caller::Reader;
+use super::cursor::{self, List};
 use super::error::ApiError;
 use super::event_view::{Event, EventType, event_kind};
 use super::events::{cursor_at, position};
@@ -64,7 +66,7 @@ struct Flow {
 /// Stream events
 ///
 /// The feed as server-sent events: `id` is a cursor, `event` the type, `data` the event. A client that comes back with
-/// `Last-Event-ID` misses nothing. The stream ends after 15 minutes, and when the daemon stops: come back.
+/// `Last-Event-ID` misses nothing, whether it has seen an event or not: the first thing that comes is an `id` alone. The stream ends after 15 minutes, and when the daemon stops: come back.
 #[utoipa::path(
     get, path = "/events/stream", operation_id = "streamEvents", tag = "Events",
     params(
@@ -95,7 +97,10 @@ pub async fn stream(
     };
     let ends = Instant::now() + LIFETIME;
     let flow = Flow { state, tenant, kind, after, read: VecDeque::new(), news, ends, _place: place };
-    Ok(Sse::new(events(flow)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    // Clients keep it although it tells of nothing, so that they miss nothing should the stream end before the first event.
+    let here = sse::Event::default().id(cursor::encode(List::Events, tenant, &after.to_string()));
+    let events = stream::once(future::ready(Ok(here))).chain(events(flow));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 /// Every place is taken.

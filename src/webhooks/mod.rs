@@ -10,6 +10,7 @@
 mod address;
 mod courier;
 mod endpoints;
+mod forward;
 mod post;
 mod retry;
 mod secret;
@@ -20,8 +21,9 @@ use std::time::Duration;
 
 pub use courier::{Courier, Render};
 pub use endpoints::{EndpointFault, EndpointRefusal, EndpointWish, NewEndpoint, Resend, Webhooks};
+pub use forward::{Forwarder, ForwarderFault};
 pub use retry::DEFAULT_RETRY_SCHEDULE;
-pub use secret::ShownKey;
+pub use secret::{NoKey, ShownKey};
 pub use vault::{Vault, VaultError};
 
 /// Where and how messages are sent.

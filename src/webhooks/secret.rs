@@ -10,6 +10,10 @@ use crate::model::SigningScheme;
 
 /// Bytes of a new symmetric key; the specification wants 24 to 64.
 const SECRET_BYTES: usize = 32;
+/// Bytes of a symmetric key that comes from elsewhere, by the specification.
+const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
+/// How a symmetric key begins where it is written.
+const SECRET_PREFIX: &str = "whsec_";
 /// Bytes of an Ed25519 seed.
 const SEED_BYTES: usize = 32;
 
@@ -49,6 +53,12 @@ impl SigningKey {
         Self { scheme, bytes }
     }
 
+    /// Reads `whsec_…`.
+    pub fn parse_secret(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.strip_prefix(SECRET_PREFIX)?).ok()?;
+        SECRET_LENGTHS.contains(&bytes.len()).then(|| Self::from_bytes(SigningScheme::Symmetric, bytes))
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -57,7 +67,7 @@ impl SigningKey {
     pub fn shown(&self) -> Result<ShownKey, NoKey> {
         match self.scheme {
             SigningScheme::Symmetric => {
-                Ok(ShownKey::Secret(format!("whsec_{}", STANDARD.encode(&self.bytes)).into()))
+                Ok(ShownKey::Secret(format!("{SECRET_PREFIX}{}", STANDARD.encode(&self.bytes)).into()))
             }
             SigningScheme::Asymmetric => {
                 let public = self.pair()?.public_key().as_ref().to_vec();
@@ -104,6 +114,16 @@ mod tests {
         );
         let ShownKey::Secret(secret) = key.shown().unwrap() else { panic!("it is a secret") };
         assert_eq!(secret.expose_secret(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        assert_eq!(SigningKey::parse_secret(secret.expose_secret()).unwrap().bytes(), key.bytes());
+        for other in [
+            "",
+            "whsec_",
+            "whsec_MfKQ",
+            "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ] {
+            assert!(SigningKey::parse_secret(other).is_none(), "{other}");
+        }
     }
 
     #[test]

@@ -43,7 +43,7 @@ const SENDERS: Range<usize> = 6..ACCOUNTS;
 /// A wallet that a test may sign with.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct KnownWallet {
+pub(in crate::cli) struct KnownWallet {
     pub address: Address,
     private_key: String,
 }
@@ -61,7 +61,7 @@ impl KnownWallet {
 }
 
 /// Deploys, and administers the escrow.
-pub(super) fn admin() -> anyhow::Result<PrivateKeySigner> {
+pub(in crate::cli) fn admin() -> anyhow::Result<PrivateKeySigner> {
     KnownWallet::of_account(ADMIN)?.signer()
 }
 

@@ -5,6 +5,7 @@
 
 mod anvil;
 mod cast;
+mod clock;
 mod saved;
 mod stage;
 mod summary;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use secrecy::SecretString;
 
 use super::daemon::{Daemon, DaemonConfig};
@@ -32,7 +33,11 @@ use crate::lane::LaneSettings;
 use crate::store::Store;
 use crate::webhooks::WebhookSettings;
 use anvil::Anvil;
-use saved::{Ready, Saved};
+use clock::Clock;
+use saved::Saved;
+
+pub(super) use cast::admin;
+pub(super) use saved::Ready;
 
 /// Held while `dev` uses a data folder, so that a second one does not delete the first one's database.
 const LOCK_FILE: &str = "dev.lock";
@@ -51,7 +56,10 @@ const DEV_RATE: u32 = 1_000_000;
 ///
 /// The keys are those of anvil's well-known mnemonic. Never send anything of value to them.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Dev {
+    #[command(subcommand)]
+    errand: Option<Errand>,
     /// Where the API listens on 127.0.0.1; 0 takes any free port
     #[arg(long, value_name = "P", default_value_t = 8080)]
     port: u16,
@@ -83,8 +91,21 @@ pub(super) struct Dev {
     ready_file: Option<PathBuf>,
 }
 
+/// What is asked of a `preauthd dev` that runs.
+#[derive(Subcommand)]
+enum Errand {
+    Clock(Clock),
+}
+
 impl Dev {
-    pub async fn run(self, _: &Surroundings) -> anyhow::Result<()> {
+    pub async fn run(mut self, around: &Surroundings) -> anyhow::Result<()> {
+        match self.errand.take() {
+            Some(Errand::Clock(clock)) => clock.run(around).await,
+            None => self.run_daemon().await,
+        }
+    }
+
+    async fn run_daemon(self) -> anyhow::Result<()> {
         start_log(LogFormat::Pretty, "warn,preauthd=info", None);
         let mut signal = StopSignal::listen()?;
         let mut anvil = None;
@@ -100,6 +121,8 @@ impl Dev {
         if let Some(anvil) = anvil {
             anvil.stop().await;
         }
+        // Whoever looks for a running daemon shall not find one that is gone.
+        saved::remove(&Ready::file_in(&self.data_dir))?;
         ended
     }
 
@@ -139,7 +162,9 @@ impl Dev {
         say("  starting the daemon");
         let daemon = Daemon::start(self.daemon_config(listen, rpc, &rpc_url, &saved)?).await?;
         let url = format!("http://{}", daemon.address);
-        let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir: self.data_dir.clone(), saved };
+        let data_dir = std::path::absolute(&self.data_dir).context("naming the data folder")?;
+        let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir, saved };
+        ready.write(&Ready::file_in(&self.data_dir))?;
         if let Some(file) = &self.ready_file {
             ready.write(file)?;
         }

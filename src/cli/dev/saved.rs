@@ -13,11 +13,13 @@ use super::cast::KnownWallet;
 
 /// Lies beside the database: API keys cannot be had back from their hashes. Also marks a database that `dev` made.
 const FILE: &str = "dev.json";
+/// Lies beside it as long as `dev` runs.
+const READY_FILE: &str = "ready.json";
 
 /// A system that was set up.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Saved {
+pub(in crate::cli) struct Saved {
     /// Read and write.
     pub api_key: String,
     /// Read, write and admin.
@@ -36,7 +38,7 @@ pub(super) struct Saved {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct DemoTokenInfo {
+pub(in crate::cli) struct DemoTokenInfo {
     pub address: Address,
     pub symbol: String,
     pub decimals: u8,
@@ -68,9 +70,9 @@ impl Saved {
 }
 
 /// A system that runs.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Ready {
+pub(in crate::cli) struct Ready {
     pub pid: u32,
     pub url: String,
     pub rpc_url: String,
@@ -80,6 +82,16 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    /// Where it is written in any case, for the commands that speak to a running `dev`.
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(READY_FILE)
+    }
+
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is no ready file", file.display()))
+    }
+
     /// Writes the ready file: it is there whole, or not at all.
     pub fn write(&self, file: &Path) -> anyhow::Result<()> {
         write_private(file, &serde_json::to_vec_pretty(self)?)

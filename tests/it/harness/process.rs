@@ -43,6 +43,11 @@ impl Process {
         read(&self.stdout) + &read(&self.stderr)
     }
 
+    /// What it has printed for its user so far.
+    pub fn printed(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.stdout).unwrap_or_default()).into_owned()
+    }
+
     /// What it has logged so far, without what it printed for its user.
     pub fn logged(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.stderr).unwrap_or_default()).into_owned()
