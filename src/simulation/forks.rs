@@ -18,16 +18,20 @@ impl Life {
         self.look_around();
     }
 
-    /// A reorg may lie in wait for what the daemon has just believed: if things happened in this block, it is undone.
-    pub(super) fn ambush(&mut self, block: B256) {
-        let block = self.network.block(block);
-        let is_eventful = block.mined.iter().any(|mined| !mined.logs.is_empty());
-        let height = usize::try_from(block.header.number).unwrap();
-        if !self.stormy || !is_eventful || self.network.branch.get(height) != Some(&block.header.hash) {
-            return;
-        }
-        let needed = self.network.branch.len() - height;
-        if needed <= self.weather.reorg_depth && self.random.random_range(0..100) < self.weather.ambushes {
+    /// A reorg may lie in wait for what the daemon believes up to this block: where something happened in it, or not too deep
+    /// below it, that is undone.
+    /// `chance`: in percent.
+    pub(super) fn ambush(&mut self, believed: B256, chance: u32) {
+        let believed = self.network.block(believed).header.number;
+        let is_eventful = |hash: &B256| {
+            let block = self.network.block(*hash);
+            block.header.number <= believed && block.mined.iter().any(|mined| !mined.logs.is_empty())
+        };
+        let newest = self.network.branch.iter().rev().take(self.weather.reorg_depth);
+        let needed = newest.map(is_eventful).position(|is_eventful| is_eventful).map(|above| above + 1);
+        if let Some(needed) = needed.filter(|_| self.stormy)
+            && self.random.random_range(0..100) < chance
+        {
             let depth = self.random.random_range(needed..=self.weather.reorg_depth);
             self.reorg(depth);
         }

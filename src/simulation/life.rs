@@ -26,6 +26,9 @@ use crate::model::ChainTime;
 
 /// Least seconds between blocks in calm weather.
 const CALM_BLOCK_TIME: u64 = 4;
+/// How often the storm begins with a reorg of what was there before it, in percent.
+const FIRST_BLOW: u32 = 70;
+
 /// A life that came to its end.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -108,7 +111,7 @@ impl Life {
             busy: BTreeMap::new(),
             running: None,
             start_due: now,
-            stormy: true,
+            stormy: false,
             next_block: now,
             swept_at: ChainTime(0),
             checked: None,
@@ -123,6 +126,11 @@ impl Life {
             self.mine();
         }
         self.see_everything();
+        self.begin_in_calm().await?;
+        self.stormy = true;
+        if let Some(believed) = self.checked {
+            self.ambush(believed, FIRST_BLOW);
+        }
         for _ in 0..steps {
             self.storm().await?;
         }
@@ -130,6 +138,7 @@ impl Life {
         let last_stormy = self.network.head().header.number;
         self.until_at_rest().await?;
         self.report.healing = self.network.head().header.number - last_stormy;
+        self.until_the_last_second().await?;
         self.advance(Duration::from_secs(40 * 24 * 3_600)).await;
         self.mine();
         self.see_everything();
@@ -173,7 +182,7 @@ impl Life {
         } else if is(time_jumps) {
             let seconds = self.random.random_range(30..2_000);
             self.advance(Duration::from_secs(seconds)).await;
-        } else if is(200) {
+        } else if is(260) {
             self.request().await?;
         } else if is(100) {
             let millis = self.random.random_range(1..2_000);
@@ -212,7 +221,7 @@ impl Life {
         }
     }
 
-    fn mine(&mut self) {
+    pub(super) fn mine(&mut self) {
         // In calm weather more blocks would show nothing that fewer do not.
         let seconds =
             if self.stormy { self.weather.block_time } else { self.weather.block_time.max(CALM_BLOCK_TIME) };
@@ -240,9 +249,11 @@ impl Life {
         ChainTime(u64::try_from(self.wall.now().0).unwrap() / 1_000)
     }
 
-    /// Time passes until something is due.
+    /// Time passes until something is due; in calm weather until the next block, because what happens in between happens
+    /// then as well.
     pub(super) async fn pass(&mut self) {
-        let until = self.next_due().min(self.next_block);
+        let due = if self.stormy { self.next_due() } else { self.next_block };
+        let until = due.min(self.next_block);
         self.advance(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))).await;
     }
 

@@ -36,7 +36,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 /// Lives of an ordinary run.
 const SEEDS: u64 = 400;
 /// Steps of bad weather in a life.
-const STEPS: u32 = 70;
+const STEPS: u32 = 90;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -46,7 +46,7 @@ impl Life {
         Ok(())
     }
 
-    async fn request_creation(&mut self) -> Verdict {
+    pub(super) async fn request_creation(&mut self) -> Verdict {
         let Some(preauths) = self.preauths() else { return Ok(()) };
         self.invoices += 1;
         let invoice = format!("INV-{}", self.invoices);

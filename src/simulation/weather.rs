@@ -34,10 +34,12 @@ pub struct Weather {
     pub spikes: u32,
     pub deeds: u32,
     pub time_jumps: u32,
-    /// Of blocks with outcomes that the daemon has just taken in, in percent: a reorg undoes them.
+    /// Of blocks that the daemon takes in, in percent: a reorg undoes the newest in which something happened.
     pub ambushes: u32,
     /// Of restarts, in percent: keys are taken out of the configuration, or put back.
     pub rotations: u32,
+    /// Sales before the storm.
+    pub fair_sales: u32,
     /// Whether strangers use the operators' nonces.
     pub strangers: bool,
     pub patrol_every: Option<Duration>,
@@ -82,14 +84,15 @@ impl Weather {
             spikes: one_of(&[0, 10]),
             deeds: one_of(&[0, 10, 40]),
             time_jumps: one_of(&[0, 5]),
-            ambushes: one_of(&[0, 20, 50]),
+            ambushes: one_of(&[5, 20, 50]),
             rotations: one_of(&[0, 60]),
+            fair_sales: one_of(&[0, 2, 3, 4]),
             // A nonce that a stranger used and a reorg made free again is filled when patience ends.
             strangers: one_of(&[0, 1]) == 1 && replace_after != u64::from(PATIENT),
             patrol_every: Some(one_of(&[0, 60, 600]))
                 .filter(|every| *every > 0)
                 .map(|every| Duration::from_secs(every.into())),
-            reorg_depth: one_of(&[2, 4, 8]) as usize,
+            reorg_depth: one_of(&[4, 4, 8]) as usize,
             settings,
         }
     }

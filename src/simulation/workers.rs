@@ -22,8 +22,8 @@ use crate::store::Store;
 
 /// How often the sweep looks without being asked.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Connections that read. A reader is only ever wanted while one is held or on its way back.
-const READERS: u32 = 2;
+/// Connections that read. A lane may keep one while it stands at the gate, because it asks node and database at once.
+const READERS: u32 = 6;
 
 /// What a worker has done when it comes back.
 pub(super) enum Done {
@@ -218,7 +218,7 @@ impl Life {
                 let seen = seen.await?;
                 self.sweep().await;
                 if self.checked.replace(seen) != Some(seen) {
-                    self.ambush(seen);
+                    self.ambush(seen, self.weather.ambushes);
                 }
             }
             Done::Lane(number, lane, next) => {
