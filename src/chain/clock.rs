@@ -8,6 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -27,27 +29,46 @@ pub fn wall_now() -> Millis {
     Millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Where the time of the wall is read. Clones share it.
+type Rest = BoxFuture<'static, ()>;
+
+/// Where the time of the wall is read and let pass. Clones share it.
 #[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> Millis + Send + Sync>);
+pub struct WallClock {
+    read: Arc<dyn Fn() -> Millis + Send + Sync>,
+    rest: Arc<dyn Fn(Duration) -> Rest + Send + Sync>,
+}
 
 impl WallClock {
     /// The system's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(wall_now))
+        Self { read: Arc::new(wall_now), rest: Arc::new(|time| tokio::time::sleep(time).boxed()) }
     }
 
-    /// A clock that shows what `read` says.
-    #[must_use]
-    pub fn played(read: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+    /// A clock that shows what `read` says, and tells `rest` who waits for it.
+    #[cfg(test)]
+    pub(crate) fn played(
+        read: impl Fn() -> Millis + Send + Sync + 'static,
+        rest: impl Fn(Duration) -> Rest + Send + Sync + 'static,
+    ) -> Self {
+        Self { read: Arc::new(read), rest: Arc::new(rest) }
     }
 
     /// The time it shows.
     #[must_use]
     pub fn now(&self) -> Millis {
-        (self.0)()
+        (self.read)()
+    }
+
+    /// Lets so much time pass.
+    pub fn rest(&self, time: Duration) -> Rest {
+        (self.rest)(time)
+    }
+
+    /// [`Self::rest`] for whoever tries again and again.
+    pub fn pauses(&self) -> impl Fn(Duration) -> Rest + use<> {
+        let rest = Arc::clone(&self.rest);
+        move |time| rest(time)
     }
 }
 

@@ -171,7 +171,8 @@ impl Daemon {
 
         if let Some(every) = config.reconcile_every {
             let depth = config.lane.reorg_depth;
-            let patrol = Patrol::new(config.data_dir.clone(), chain.clone(), standing.clone(), every, depth);
+            let (chain, standing, wall) = (chain.clone(), standing.clone(), WallClock::system());
+            let patrol = Patrol::new(config.data_dir.clone(), chain, standing, every, depth, wall);
             workers.spawn(patrol.run(stop.clone()));
         }
 

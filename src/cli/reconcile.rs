@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::output::{complain, table};
 use super::repair::{self, RepairReport};
 use super::surroundings::{Surroundings, connect, store_reader};
+use crate::chain::WallClock;
 use crate::config::Config;
 use crate::model::{Balance, Drift, Reconciliation, Token, UnknownHold, Unreadable};
 use crate::preauth::{Scope, reconcile};
@@ -138,7 +139,9 @@ async fn compare(
 ) -> anyhow::Result<bool> {
     let database = store_reader(config).await?;
     let chain = connect(config).await?;
-    let found = reconcile(&database, &chain, config.lane.reorg_depth, Scope::Everything).await?;
+    let found =
+        reconcile(&database, &chain, config.lane.reorg_depth, Scope::Everything, &WallClock::system())
+            .await?;
     let tokens = tokens::all(&mut *database.snapshot().await?).await?;
     let report = Report {
         equal: found.is_equal(),

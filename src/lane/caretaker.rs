@@ -68,7 +68,8 @@ impl Caretaker {
         }
     }
 
-    async fn turn(&mut self) -> Duration {
+    /// One look, and how long to rest before the next. Faults are reported and outlived.
+    pub(crate) async fn turn(&mut self) -> Duration {
         self.standing.forgive_foreign();
         match self.look().await {
             Ok(rest) => {

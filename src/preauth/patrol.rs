@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::reconcile::{ReconcileError, Scope, reconcile};
-use crate::chain::{Chain, wall_now};
+use crate::chain::{Chain, WallClock};
 use crate::lane::{Standing, as_gauge};
 use crate::model::{Millis, Reconciliation};
 use crate::store::{StoreReader, blocks};
@@ -33,6 +33,7 @@ pub struct Patrol {
     standing: Standing,
     every: Duration,
     reorg_depth: u64,
+    wall: WallClock,
     /// What the last look found: only what is new is worth a line in the log.
     known: BTreeSet<String>,
     /// Cursor and time of the last look.
@@ -48,33 +49,42 @@ impl Patrol {
         standing: Standing,
         every: Duration,
         reorg_depth: u64,
+        wall: WallClock,
     ) -> Self {
-        Self { data_dir, chain, standing, every, reorg_depth, known: BTreeSet::new(), last: None }
+        Self { data_dir, chain, standing, every, reorg_depth, wall, known: BTreeSet::new(), last: None }
     }
 
     /// Looks until told to stop. Faults are logged and outlived.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut pause = self.every.min(FIRST);
+        let mut pause = self.first_pause();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => pause = self.every,
             }
-            let looked = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
-                looked = self.look() => looked,
-            };
-            match looked {
-                Ok(found) => self.tell(&found),
-                Err(error) => {
-                    tracing::warn!(%error, "whether database and chain agree could not be found out");
-                }
+                () = self.turn() => {}
+            }
+        }
+    }
+
+    pub(crate) fn first_pause(&self) -> Duration {
+        self.every.min(FIRST)
+    }
+
+    /// One look. Faults are logged and outlived.
+    pub(crate) async fn turn(&mut self) {
+        match self.look().await {
+            Ok(found) => self.tell(&found),
+            Err(error) => {
+                tracing::warn!(%error, "whether database and chain agree could not be found out");
             }
         }
     }
 
     async fn look(&mut self) -> Result<Reconciliation, ReconcileError> {
-        let began = wall_now();
+        let began = self.wall.now();
         let database = StoreReader::open(&self.data_dir).await?;
         let tip = blocks::tip(&mut *database.snapshot().await?).await?.ok_or(ReconcileError::NoCursor)?;
         let newest = tip.number.saturating_sub(NEWEST);
@@ -82,7 +92,7 @@ impl Patrol {
         let (block, looked) = self.last.unwrap_or((newest, began.saturating_add(every.saturating_neg())));
         let scope =
             Scope::Since { block: block.min(newest), changed: looked.saturating_add(-OVERLAP_MILLIS) };
-        let found = reconcile(&database, &self.chain, self.reorg_depth, scope).await?;
+        let found = reconcile(&database, &self.chain, self.reorg_depth, scope, &self.wall).await?;
         self.last = Some((tip.number, began));
         Ok(found)
     }
@@ -95,7 +105,8 @@ impl Patrol {
             metrics::gauge!("preauthd_reconcile_missing_base_units", &labels)
                 .set(as_gauge(balance.missing()));
         }
-        metrics::gauge!("preauthd_reconcile_last_run_timestamp_seconds").set(as_gauge(wall_now().0 / 1_000));
+        metrics::gauge!("preauthd_reconcile_last_run_timestamp_seconds")
+            .set(as_gauge(self.wall.now().0 / 1_000));
         let findings: BTreeSet<String> = findings(found).collect();
         for finding in findings.difference(&self.known) {
             tracing::warn!(finding, "database and chain differ");

@@ -11,7 +11,7 @@ use alloy::primitives::{Address, B256, U256};
 use backon::{ConstantBuilder, Retryable};
 
 use super::past::{Past, Reading};
-use crate::chain::{Chain, ChainError};
+use crate::chain::{Chain, ChainError, WallClock};
 use crate::model::{
     Balance, Drift, Millis, Preauth, PreauthKey, PreauthStatus, Reconciliation, Record, UnknownHold,
     Unreadable, Verdict,
@@ -75,7 +75,7 @@ impl Scope {
 
 /// Compares preauthorizations, every escrow's balances, and the locks on chain.
 ///
-/// `reorg_depth`: blocks that a reorg may still change.
+/// `reorg_depth`: blocks that a reorg may still change. `wall`: what it waits by before it looks again.
 ///
 /// # Errors
 /// [`ReconcileError`] when it cannot be found out.
@@ -84,6 +84,7 @@ pub async fn reconcile(
     chain: &Chain,
     reorg_depth: u64,
     scope: Scope,
+    wall: &WallClock,
 ) -> Result<Reconciliation, ReconcileError> {
     let escrows = identify(database, chain).await?;
     let logs = match scope {
@@ -91,7 +92,7 @@ pub async fn reconcile(
         Scope::Since { block, .. } => Reading::Since(block),
     };
     let past = Past::open(chain, escrows.clone(), reorg_depth, logs).await?;
-    let mut audit = Audit { database, chain, past, scope, found: Reconciliation::default() };
+    let mut audit = Audit { database, chain, past, scope, wall, found: Reconciliation::default() };
     audit.found.blocks.0 = audit.cursor().await?.number;
     audit.walk().await?;
     audit.weigh(&escrows).await?;
@@ -123,6 +124,7 @@ struct Audit<'a> {
     chain: &'a Chain,
     past: Past<'a>,
     scope: Scope,
+    wall: &'a WallClock,
     found: Reconciliation,
 }
 
@@ -137,7 +139,7 @@ impl Audit<'_> {
                 _ => Err(ReconcileError::NoBlock(tip.number)),
             }
         };
-        look.retry(RETRY).when(may_pass).await
+        look.retry(RETRY).sleep(self.wall.pauses()).when(may_pass).await
     }
 
     /// Every row in the scope, against what the chain says of it.
@@ -155,7 +157,7 @@ impl Audit<'_> {
                     page = Vec::new();
                     break;
                 }
-                tokio::time::sleep(PAUSE).await;
+                self.wall.rest(PAUSE).await;
                 let keys = doubtful.iter().map(|(key, _)| *key).collect();
                 page = self.verdicts(&Rows::These(keys)).await?;
             }
@@ -164,7 +166,7 @@ impl Audit<'_> {
     }
 
     async fn verdicts(&self, wanted: &Rows) -> Result<Vec<(PreauthKey, Verdict)>, ReconcileError> {
-        (|| self.try_verdicts(wanted)).retry(RETRY).when(may_pass).await
+        (|| self.try_verdicts(wanted)).retry(RETRY).sleep(self.wall.pauses()).when(may_pass).await
     }
 
     async fn try_verdicts(&self, wanted: &Rows) -> Result<Vec<(PreauthKey, Verdict)>, ReconcileError> {
@@ -242,9 +244,10 @@ impl Audit<'_> {
     async fn weigh(&mut self, escrows: &[(Address, u64)]) -> Result<(), ReconcileError> {
         for look in 0..LOOKS {
             if look > 0 {
-                tokio::time::sleep(PAUSE).await;
+                self.wall.rest(PAUSE).await;
             }
-            self.found.balances = (|| self.balances(escrows)).retry(RETRY).when(may_pass).await?;
+            let weigh = || self.balances(escrows);
+            self.found.balances = weigh.retry(RETRY).sleep(self.wall.pauses()).when(may_pass).await?;
             if self.found.balances.iter().all(|balance| balance.missing().is_zero()) {
                 break;
             }
@@ -287,7 +290,7 @@ impl Audit<'_> {
     /// Open holds on chain for which there is no row. A row is written before its lock is sent, so what has none now has
     /// never had one, or has lost it.
     async fn look_for_unknown(&mut self) -> Result<(), ReconcileError> {
-        (|| self.follow_cursor()).retry(RETRY).when(may_pass).await?;
+        (|| self.follow_cursor()).retry(RETRY).sleep(self.wall.pauses()).when(may_pass).await?;
         let mut place = Place::START;
         loop {
             let page = self.past.locks_after(place, PAGE).await?;

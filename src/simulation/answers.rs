@@ -29,6 +29,7 @@ impl Life {
             tracing::trace!(?worker, endpoint = ticket.endpoint + 1, method = ticket.request.method(), sick);
             if sick { self.answer_badly(ticket).await } else { self.answer_well(ticket) }
         }
+        self.check_raises().await?;
         self.until_it_stands(worker).await
     }
 
@@ -40,7 +41,7 @@ impl Life {
 
     async fn answer_badly(&mut self, ticket: Ticket) {
         let (request, endpoint) = (&ticket.request, ticket.endpoint);
-        let answer = match self.random.random_range(0..7) {
+        let answer = match self.random.random_range(0..8) {
             // Done, and nobody hears of it.
             0 => {
                 self.node_behind(endpoint).answer(&mut self.network, request);
@@ -50,6 +51,7 @@ impl Life {
             1 => Err(TransportErrorKind::custom_str("connection refused")),
             2 => Err(TransportErrorKind::http_error(503, "busy".into())),
             3 => Ok(node::rate_limited(request)),
+            6 => Err(TransportErrorKind::http_error(429, "slow down".into())),
             4 if node::sent_bytes(request).is_none() => Ok(node::garbage(request)),
             4 => Ok(node::swallowed(request)),
             // The first of several endpoints lies; two that tell the same lie would be believed.
@@ -73,6 +75,24 @@ impl Life {
             _ => endpoint,
         };
         self.nodes[which].clone()
+    }
+
+    /// An attempt that follows another of its batch is taken by every node that holds the other.
+    async fn check_raises(&mut self) -> Verdict {
+        let underpriced = std::mem::take(&mut self.network.underpriced);
+        let (false, Some(running)) = (underpriced.is_empty(), &self.running) else { return Ok(()) };
+        let mut reader = running.store.read().await.unwrap();
+        for batch in batches::open(&mut reader, None).await.unwrap() {
+            let place = |hash| batch.attempts.iter().position(|attempt| attempt.hash == hash);
+            for (held, offered) in &underpriced {
+                if place(*held).zip(place(*offered)).is_some_and(|(held, offered)| held < offered) {
+                    return Err(format!(
+                        "{offered} does not offer enough more than {held}, which it was to replace"
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Nothing is sent that is not written down.

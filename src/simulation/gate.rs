@@ -2,12 +2,15 @@
 //! everything. A worker that stands at the gate waits for nothing else, which is how the driver knows that it has come
 //! to rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use alloy::rpc::json_rpc::{RequestPacket, ResponsePacket, SerializedRequest};
 use alloy::transports::{TransportError, TransportErrorKind, TransportFut};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tower::Service;
 
@@ -16,6 +19,9 @@ use tower::Service;
 pub enum Worker {
     Observer,
     Lane(usize),
+    Caretaker,
+    /// What compares database and chain.
+    Patrol,
     /// A creation on its way.
     Creation,
     /// The daemon as it starts.
@@ -47,6 +53,8 @@ struct Queue {
     worker: Option<Worker>,
     next: u64,
     tickets: BTreeMap<u64, Ticket>,
+    /// Who lets time pass before he goes on.
+    napping: BTreeSet<Worker>,
     waker: Option<Waker>,
 }
 
@@ -70,6 +78,23 @@ impl Gate {
         self.queue().tickets.values().filter(|ticket| ticket.worker == worker).count()
     }
 
+    /// Whether a worker can do nothing before a request is answered or time has passed.
+    pub fn stands(&self, worker: Worker) -> bool {
+        self.waiting_of(worker) > 0 || self.queue().napping.contains(&worker)
+    }
+
+    /// Whoever runs now lets time pass.
+    pub fn nap(&self, time: Duration) -> BoxFuture<'static, ()> {
+        let gate = self.clone();
+        async move {
+            let worker = gate.queue().worker.expect("somebody who naps");
+            gate.queue().napping.insert(worker);
+            tokio::time::sleep(time).await;
+            gate.queue().napping.remove(&worker);
+        }
+        .boxed()
+    }
+
     pub fn waiting(&self) -> usize {
         self.queue().tickets.len()
     }
@@ -90,7 +115,9 @@ impl Gate {
 
     /// Everything that waits is gone: the daemon died.
     pub fn clear(&self) {
-        self.queue().tickets.clear();
+        let mut queue = self.queue();
+        queue.tickets.clear();
+        queue.napping.clear();
     }
 
     /// What nobody waits for any more has gone away.

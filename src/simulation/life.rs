@@ -26,8 +26,9 @@ use crate::model::ChainTime;
 
 /// Least seconds between blocks in calm weather.
 const CALM_BLOCK_TIME: u64 = 4;
-/// Longest that anything due may take once nothing goes wrong any more, in virtual time.
-const HEALING: Duration = Duration::from_secs(300);
+/// How often the storm begins with a reorg of what was there before it, in percent.
+const FIRST_BLOW: u32 = 70;
+
 /// A life that came to its end.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -36,6 +37,10 @@ pub struct Report {
     pub healing: u64,
     pub crashes: u64,
     pub reorgs: u64,
+    /// Events that told what a reorg had undone.
+    pub corrections: u64,
+    /// Comparisons with the chain that came to their end.
+    pub looks: u64,
     pub steps: u64,
     /// Requests to nodes.
     pub requests: u64,
@@ -52,13 +57,17 @@ pub struct Life {
     pub(super) gate: Gate,
     pub(super) chain: Chain,
     pub(super) folder: PathBuf,
-    pub(super) operators: Arc<Vec<PrivateKeySigner>>,
+    pub(super) operators: Vec<PrivateKeySigner>,
+    /// Which of them the daemon is configured with when it starts next.
+    pub(super) configured: Vec<bool>,
     pub(super) wall: WallClock,
     pub(super) busy: BTreeMap<Worker, BoxFuture<'static, Done>>,
     pub(super) running: Option<Running>,
     pub(super) start_due: Instant,
     pub(super) stormy: bool,
-    next_block: Instant,
+    pub(super) next_block: Instant,
+    /// The latest time at which the daemon has looked for what is due.
+    pub(super) swept_at: ChainTime,
     /// The block that database and chain were last compared at.
     pub(super) checked: Option<B256>,
 }
@@ -70,14 +79,15 @@ impl Life {
     pub fn begin(seed: u64, folder: PathBuf) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let weather = Weather::of(&mut random);
-        let operators = Arc::new(stage::operators(weather.lanes));
-        let network = Network::new(
+        let operators = stage::operators(weather.keys);
+        let mut network = Network::new(
             seed,
             weather.nodes,
             stage::first_block_time(),
             stage::genesis(&operators),
             weather.block_gas_limit,
         );
+        network.strangers = weather.strangers;
         let nodes = (0..weather.nodes).map(|pool| Node { pool, seen: Arc::clone(&network.branch) }).collect();
         let gate = Gate::default();
         let wire = |endpoint| BoxTransport::new(Wire { gate: gate.clone(), endpoint });
@@ -92,16 +102,18 @@ impl Life {
             ledger: Ledger::new(),
             report: Report::default(),
             invoices: 0,
+            wall: stage::wall(now, gate.clone()),
             gate,
             chain,
             folder,
+            configured: vec![true; operators.len()],
             operators,
-            wall: stage::wall(now),
             busy: BTreeMap::new(),
             running: None,
             start_due: now,
-            stormy: true,
+            stormy: false,
             next_block: now,
+            swept_at: ChainTime(0),
             checked: None,
         }
     }
@@ -114,14 +126,19 @@ impl Life {
             self.mine();
         }
         self.see_everything();
+        self.begin_in_calm().await?;
+        self.stormy = true;
+        if let Some(believed) = self.checked {
+            self.ambush(believed, FIRST_BLOW);
+        }
         for _ in 0..steps {
             self.storm().await?;
         }
-        self.stormy = false;
-        self.clear_up();
+        self.clear_up().await;
         let last_stormy = self.network.head().header.number;
         self.until_at_rest().await?;
         self.report.healing = self.network.head().header.number - last_stormy;
+        self.until_the_last_second().await?;
         self.advance(Duration::from_secs(40 * 24 * 3_600)).await;
         self.mine();
         self.see_everything();
@@ -130,9 +147,11 @@ impl Life {
         if let Some(why) = running.standing.must_refuse() {
             return Err(format!("it refuses work: {why}"));
         }
-        truth::check_end(&running.store, &self.network, &self.ledger).await?;
-        truth::tally(&running.store, &mut self.report.tally).await;
-        running.store.close().await;
+        let store = running.store.clone();
+        truth::check_end(&store, &self.network, &self.ledger).await?;
+        self.audit().await?;
+        truth::tally(&store, &mut self.report).await;
+        store.close().await;
         Ok(self.report)
     }
 
@@ -145,20 +164,17 @@ impl Life {
             upto += chance;
             permille < upto
         };
-        let Weather { crashes, reorgs, forgetful_pools, spikes, deeds, time_jumps, .. } = self.weather;
+        let Weather { crashes, reorgs, forgetful_pools, halts, spikes, deeds, time_jumps, .. } = self.weather;
         if is(crashes) {
             self.crash().await;
         } else if is(reorgs) {
             let depth = self.random.random_range(1..=self.weather.reorg_depth);
-            tracing::debug!(depth, "reorg");
-            self.report.reorgs += 1;
-            // Blocks below were there before the daemon.
-            let depth = depth.min(self.network.branch.len().saturating_sub(8));
-            self.network.reorg(depth, self.time());
-            self.look_around();
+            self.reorg(depth);
         } else if is(forgetful_pools) {
             let pool = self.random.random_range(0..self.network.pools.len());
             self.network.pools[pool].forget();
+        } else if is(halts) {
+            self.next_block = Instant::now() + Duration::from_secs(self.random.random_range(20..300));
         } else if is(spikes) {
             self.network.base_fee *= u128::from(self.random.random_range(2..12u32));
         } else if is(deeds) {
@@ -166,7 +182,7 @@ impl Life {
         } else if is(time_jumps) {
             let seconds = self.random.random_range(30..2_000);
             self.advance(Duration::from_secs(seconds)).await;
-        } else if is(200) {
+        } else if is(260) {
             self.request().await?;
         } else if is(100) {
             let millis = self.random.random_range(1..2_000);
@@ -197,55 +213,15 @@ impl Life {
         Ok(())
     }
 
-    /// In calm weather everything goes on in order until nothing is left to do.
-    async fn until_at_rest(&mut self) -> Verdict {
-        let until = Instant::now() + HEALING;
-        let mut looked_at = None;
-        loop {
-            self.see_everything();
-            self.run_stragglers().await?;
-            while self.gate.waiting() > 0 {
-                self.release(0).await?;
-            }
-            if let Some(worker) = self.due().first() {
-                self.begin_turn(*worker).await?;
-                continue;
-            }
-            let left = match &self.running {
-                Some(running) if running.clock.block() < self.confirmed() => "the newest block".to_owned(),
-                Some(_) if looked_at == Some(self.confirmed()) => String::new(),
-                Some(running) => match truth::unfinished(&running.store, running.clock.now()).await {
-                    None => return Ok(()),
-                    Some(left) => {
-                        looked_at = Some(self.confirmed());
-                        left
-                    }
-                },
-                None => "its start".to_owned(),
-            };
-            if Instant::now() > until && !left.is_empty() {
-                let troubles = self.running.as_ref().map(|running| running.standing.troubles());
-                return Err(format!("it does not come to rest: {left}; {troubles:?}"));
-            }
-            self.tick();
-            self.pass().await;
-        }
-    }
-
-    /// The height up to which blocks count.
-    fn confirmed(&self) -> u64 {
-        self.network.head().header.number + 1 - self.weather.settings.confirmations
-    }
-
     /// Blocks come by the clock.
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         if Instant::now() >= self.next_block {
             self.mine();
             self.look_around();
         }
     }
 
-    fn mine(&mut self) {
+    pub(super) fn mine(&mut self) {
         // In calm weather more blocks would show nothing that fewer do not.
         let seconds =
             if self.stormy { self.weather.block_time } else { self.weather.block_time.max(CALM_BLOCK_TIME) };
@@ -255,7 +231,7 @@ impl Life {
     }
 
     /// The nodes see the newest block, or some of them do not.
-    fn look_around(&mut self) {
+    pub(super) fn look_around(&mut self) {
         for node in &mut self.nodes {
             if !self.stormy || self.random.random_range(0..100) >= self.weather.lag {
                 node.seen = Arc::clone(&self.network.branch);
@@ -263,7 +239,7 @@ impl Life {
         }
     }
 
-    fn see_everything(&mut self) {
+    pub(super) fn see_everything(&mut self) {
         for node in &mut self.nodes {
             node.seen = Arc::clone(&self.network.branch);
         }
@@ -273,9 +249,11 @@ impl Life {
         ChainTime(u64::try_from(self.wall.now().0).unwrap() / 1_000)
     }
 
-    /// Time passes until something is due.
-    async fn pass(&mut self) {
-        let until = self.next_due().min(self.next_block);
+    /// Time passes until something is due; in calm weather until the next block, because what happens in between happens
+    /// then as well.
+    pub(super) async fn pass(&mut self) {
+        let due = if self.stormy { self.next_due() } else { self.next_block };
+        let until = due.min(self.next_block);
         self.advance(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))).await;
     }
 

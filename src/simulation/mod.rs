@@ -11,7 +11,9 @@
 //! each is stormy, `PREAUTHD_THREADS=N` how many are lived at once.
 
 mod answers;
+mod calm;
 mod contract;
+mod forks;
 mod gate;
 mod life;
 mod network;
@@ -34,7 +36,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 /// Lives of an ordinary run.
 const SEEDS: u64 = 400;
 /// Steps of bad weather in a life.
-const STEPS: u32 = 70;
+const STEPS: u32 = 90;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -137,7 +139,7 @@ fn listening<T>(aloud: bool, meanwhile: impl FnOnce(&Errors) -> T) -> T {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
 fn words_of(panic: Box<dyn std::any::Any + Send>) -> String {
@@ -154,11 +156,17 @@ fn print(reports: &[Report], violations: usize) {
     }
     println!("lives: {}, violations: {violations}", reports.len());
     println!(
-        "steps: {}, requests to nodes: {}, crashes: {}, reorgs: {}",
+        "steps: {}, requests to nodes: {}, crashes: {}, reorgs: {}, comparisons: {}",
         sum(|report| report.steps),
         sum(|report| report.requests),
         sum(|report| report.crashes),
-        sum(|report| report.reorgs)
+        sum(|report| report.reorgs),
+        sum(|report| report.looks)
+    );
+    println!(
+        "correcting events: {}, in {} lives",
+        sum(|report| report.corrections),
+        sum(|report| report.corrections.min(1))
     );
     println!("preauthorizations: {tally:?}");
     let mut healing: Vec<u64> = reports.iter().map(|report| report.healing).collect();

@@ -111,6 +111,8 @@ pub struct Pool {
 /// Why a node does not take a transaction, in geth's words.
 pub type Refused = String;
 
+pub const UNDERPRICED: &str = "replacement transaction underpriced";
+
 impl Pool {
     /// Takes a transaction in by geth's rules, as a node that stands on `block`.
     pub fn take(&mut self, transaction: Transaction, block: &Block) -> Result<(), Refused> {
@@ -139,10 +141,15 @@ impl Pool {
         if let Some(old) = old
             && (transaction.max_fee * 10 < old.max_fee * 11 || transaction.tip * 10 < old.tip * 11)
         {
-            return Err("replacement transaction underpriced".into());
+            return Err(UNDERPRICED.into());
         }
         self.waiting.insert(place, transaction);
         Ok(())
+    }
+
+    /// What holds the place that a transaction wants.
+    pub fn rival_of(&self, transaction: &Transaction) -> Option<B256> {
+        self.waiting.get(&(transaction.from, transaction.nonce)).map(|rival| rival.hash)
     }
 
     pub fn forget(&mut self) {
@@ -184,6 +191,10 @@ pub struct Network {
     /// Of the next block, in wei.
     pub base_fee: u128,
     pub gas_limit: u64,
+    /// Whether strangers use the operators' nonces.
+    pub strangers: bool,
+    /// Transactions that a pool held, and those that did not offer enough more.
+    pub underpriced: Vec<(B256, B256)>,
     /// What was read from signed bytes: recovering who signed costs more than all else a node does.
     read: HashMap<Bytes, Transaction>,
     random: StdRng,
@@ -207,6 +218,8 @@ impl Network {
             foreign: Vec::new(),
             base_fee: GWEI,
             gas_limit,
+            strangers: true,
+            underpriced: Vec::new(),
             read: HashMap::new(),
             random: StdRng::seed_from_u64(seed ^ 0xb10c),
         }
@@ -286,6 +299,7 @@ impl Network {
                         let pool = self.pools.choose_mut(&mut self.random).unwrap();
                         let _ = pool.take(mined.transaction, &head);
                     }
+                    (Fate::Replaced, Deed::Call(_)) if !self.strangers => {}
                     (Fate::Replaced, Deed::Call(_)) => {
                         replaced.push(Foreign::TakeNonce(mined.transaction.from))
                     }

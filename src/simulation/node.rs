@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::contract::ESCROW;
-use super::network::{Block, Branch, GWEI, Mined, Network, State};
+use super::network::{Block, Branch, GWEI, Mined, Network, State, UNDERPRICED};
 use crate::chain::PreauthEscrow::{self, PreauthEscrowCalls as Calls};
 use crate::chain::{BlockHeader, DemoToken, RawInput};
 use crate::model::ChainTime;
@@ -78,9 +78,15 @@ impl Node {
             network.read_signed(&raw).ok_or_else(|| error(-32000, "rlp: expected input".into()))?;
         let hash = transaction.hash;
         let head = network.block(*self.seen.last().unwrap());
-        match network.pools[self.pool].take(transaction, &head) {
+        let pool = &mut network.pools[self.pool];
+        let rival = pool.rival_of(&transaction);
+        match pool.take(transaction, &head) {
             Ok(()) => result(&hash),
-            Err(why) => Err(error(-32000, why)),
+            Err(why) => {
+                let rival = rival.filter(|_| why == UNDERPRICED);
+                network.underpriced.extend(rival.map(|rival| (rival, hash)));
+                Err(error(-32000, why))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use rand::RngExt;
 use rand::seq::IndexedRandom;
 
 use super::life::{Life, Verdict};
-use super::network::{Foreign, GWEI};
+use super::network::Foreign;
 use super::stage::{RECEIVERS, SENDERS, TOKENS, tenant};
 use super::truth;
 use crate::chain::EscrowCall;
@@ -46,7 +46,7 @@ impl Life {
         Ok(())
     }
 
-    async fn request_creation(&mut self) -> Verdict {
+    pub(super) async fn request_creation(&mut self) -> Verdict {
         let Some(preauths) = self.preauths() else { return Ok(()) };
         self.invoices += 1;
         let invoice = format!("INV-{}", self.invoices);
@@ -100,7 +100,7 @@ impl Life {
             }
             3 => Foreign::PauseToken { token, paused: yes },
             4 => Foreign::PauseEscrow(yes),
-            5 => Foreign::TakeNonce(self.some_operator()),
+            5 if self.weather.strangers => Foreign::TakeNonce(self.some_operator()),
             6 => Foreign::SetOperator(self.some_operator(), !yes),
             _ => match self.somebodys_call().await {
                 Some(call) => call,
@@ -112,8 +112,7 @@ impl Life {
     }
 
     fn some_operator(&mut self) -> alloy::primitives::Address {
-        let lane = self.random.random_range(0..self.weather.lanes);
-        self.operators[lane].address()
+        self.operators.choose(&mut self.random).unwrap().address()
     }
 
     /// The receiver cancels by himself, or anybody expires.
@@ -130,22 +129,6 @@ impl Life {
         };
         let call = EscrowCall { kind, terms: row.terms(), amount: BaseUnits::ZERO, consent: Bytes::new() };
         Some(Foreign::Call(caller, call.encode()))
-    }
-
-    /// The weather clears up: what only people can put right is put right.
-    pub(super) fn clear_up(&mut self) {
-        let foreign = &mut self.network.foreign;
-        for token in TOKENS {
-            foreign.push(Foreign::PauseToken { token, paused: false });
-            for account in SENDERS.into_iter().chain(RECEIVERS) {
-                foreign.push(Foreign::Block { token, account, blocked: false });
-            }
-        }
-        foreign.push(Foreign::PauseEscrow(false));
-        for operator in self.operators.iter() {
-            foreign.push(Foreign::SetOperator(operator.address(), true));
-        }
-        self.network.base_fee = self.network.base_fee.min(50 * GWEI);
     }
 }
 

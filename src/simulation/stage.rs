@@ -1,7 +1,6 @@
 //! Who takes part in a simulated life, and the daemon as it is put together for it.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256, keccak256};
@@ -11,11 +10,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::contract::{Contracts, ESCROW, TokenState};
+use super::gate::Gate;
 use super::network::{GWEI, State};
 use crate::chain::{Chain, ChainClock, WallClock};
-use crate::lane::{Desk, Lane, LaneSettings, Observer, Signals, Standing};
+use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::model::{Account, ChainTime, Millis, Rules, Tenant, TenantId, Token, WalletRole};
-use crate::preauth::{PreauthSettings, Preauths, Sweeper};
+use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Store, StoreError, instance, tenants, tokens, wallets};
 
 pub const CHAIN_ID: u64 = 31_337;
@@ -99,9 +99,10 @@ pub async fn furnish(folder: &Path) {
 }
 
 /// The wall clock of the life that runs: it goes with tokio's, which the driver moves.
-pub fn wall(began: Instant) -> WallClock {
+pub fn wall(began: Instant, gate: Gate) -> WallClock {
     let beginning = i64::try_from(BEGINNING).unwrap() * 1_000;
-    WallClock::played(move || Millis(beginning + i64::try_from(began.elapsed().as_millis()).unwrap()))
+    let read = move || Millis(beginning + i64::try_from(began.elapsed().as_millis()).unwrap());
+    WallClock::played(read, move |time| gate.nap(time))
 }
 
 /// The daemon's parts, as `cli::daemon` puts them together.
@@ -114,6 +115,17 @@ pub struct Daemon {
     pub sweeper: Sweeper,
     pub observer: Observer,
     pub lanes: Vec<Lane>,
+    pub caretaker: Caretaker,
+    pub patrol: Option<Patrol>,
+}
+
+/// What a daemon is configured with.
+pub struct Configuration {
+    pub folder: PathBuf,
+    pub settings: LaneSettings,
+    /// The keys it has, of all there are.
+    pub operators: Vec<PrivateKeySigner>,
+    pub patrol_every: Option<Duration>,
 }
 
 /// Starts the daemon: it reads the chain up to its head first.
@@ -121,9 +133,9 @@ pub async fn start(
     store: Store,
     chain: Chain,
     wall: WallClock,
-    settings: LaneSettings,
-    operators: Arc<Vec<PrivateKeySigner>>,
+    configuration: Configuration,
 ) -> Result<Daemon, String> {
+    let Configuration { folder, settings, operators, patrol_every } = configuration;
     let (signals, standing) = (Signals::default(), Standing::default());
     let observer = Observer::prepare(
         store.clone(),
@@ -131,7 +143,7 @@ pub async fn start(
         signals.clone(),
         standing.clone(),
         settings.clone(),
-        wall,
+        wall.clone(),
     )
     .await
     .map_err(|error| error.to_string())?;
@@ -153,10 +165,21 @@ pub async fn start(
         )
     };
     let lanes = operators.iter().map(lane).collect();
+    let keys: Vec<Address> = operators.iter().map(PrivateKeySigner::address).collect();
+    let caretaker = Caretaker::new(
+        store.clone(),
+        chain.clone(),
+        clock.clone(),
+        signals.clone(),
+        standing.clone(),
+        keys.iter().copied(),
+    );
+    let patrol = patrol_every
+        .map(|every| Patrol::new(folder, chain.clone(), standing.clone(), every, settings.reorg_depth, wall));
     let preauth_settings = PreauthSettings {
         escrow: ESCROW,
         permit2: None,
-        operators: operators.iter().map(PrivateKeySigner::address).collect(),
+        operators: keys,
         request_timeout: Duration::from_secs(30),
     };
     let preauths = Preauths::new(
@@ -168,7 +191,7 @@ pub async fn start(
         preauth_settings,
     );
     let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone(), WARN_BEFORE);
-    Ok(Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes })
+    Ok(Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes, caretaker, patrol })
 }
 
 /// The chain's time when a life begins.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::B256;
 
+use super::life::Report;
 use super::network::Network;
 use super::stage::TOKENS;
 use crate::model::{ChainTime, Drift, Event, EventKind, OperationKind, Preauth, PreauthKey, PreauthStatus};
@@ -125,6 +126,16 @@ async fn check_events(store: &Store, rows: &[Preauth]) -> Result<(), String> {
     Ok(())
 }
 
+/// Nothing is returned before it has expired: `at` is the latest time the daemon can know of.
+pub async fn check_expiries(store: &Store, at: ChainTime) {
+    let mut reader = store.read().await.unwrap();
+    for row in rows(store).await.iter().filter(|row| row.expires_at > at) {
+        let open = operations::open_of(&mut reader, row.key).await.unwrap();
+        let expires = open.is_some_and(|open| open.kind == OperationKind::Expire);
+        assert!(!expires, "{} is being returned, and expires only at {}", row.invoice, row.expires_at.0);
+    }
+}
+
 /// What keeps the daemon from being at rest; `None`: nothing is left to do.
 pub async fn unfinished(store: &Store, now: ChainTime) -> Option<String> {
     let mut reader = store.read().await.unwrap();
@@ -184,12 +195,15 @@ pub async fn check_end(store: &Store, network: &Network, ledger: &Ledger) -> Res
     Ok(())
 }
 
-/// The kinds of operations there were, for the tally.
-pub async fn tally(store: &Store, tally: &mut BTreeMap<String, u64>) {
+/// What became of everything, for the report.
+pub async fn tally(store: &Store, report: &mut Report) {
     for row in rows(store).await {
-        *tally.entry(row.status.to_string()).or_default() += 1;
+        *report.tally.entry(row.status.to_string()).or_default() += 1;
     }
     let mut reader = store.read().await.unwrap();
+    let shop = super::stage::tenant().id;
+    let corrections = events::page(&mut reader, shop, Some(EventKind::Reorged), 0, 100_000).await.unwrap();
+    report.corrections = corrections.len() as u64;
     for kind in OperationKind::ALL {
         let open = operations::count_open(&mut reader, kind).await.unwrap();
         assert_eq!(open, 0, "{kind:?} is open although all is at rest");

@@ -1,10 +1,10 @@
 //! The daemon's workers, each of which takes its turn until it stands at the gate or comes back.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use alloy::signers::local::PrivateKeySigner;
 use futures::future::BoxFuture;
 use rand::RngExt;
 use tokio::sync::watch;
@@ -12,22 +12,26 @@ use tokio::time::Instant;
 
 use super::gate::Worker;
 use super::life::{Life, Verdict};
-use super::stage::{self, Daemon};
+use super::stage::{self, Configuration, Daemon};
 use super::truth;
 use crate::chain::ChainClock;
-use crate::lane::{Lane, Next, Observer, Rest, Signals, Standing};
-use crate::preauth::{Ending, Fault, Preauths, Sweeper};
+use crate::lane::{Caretaker, Lane, Next, Observer, Rest, Signals, Standing};
+use crate::model::Reconciliation;
+use crate::preauth::{Ending, Fault, Patrol, Preauths, ReconcileError, Sweeper};
 use crate::store::Store;
 
 /// How often the sweep looks without being asked.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Connections that read. A reader is only ever wanted while one is held or on its way back.
-const READERS: u32 = 2;
+/// Connections that read. A lane may keep one while it stands at the gate, because it asks node and database at once.
+const READERS: u32 = 6;
 
 /// What a worker has done when it comes back.
 pub(super) enum Done {
     Observer(Box<Observer>, Rest),
     Lane(usize, Box<Lane>, Next),
+    Caretaker(Box<Caretaker>, Duration),
+    Patrol(Box<Patrol>),
+    Audit(Box<Result<Reconciliation, ReconcileError>>),
     Creation(String, Result<Ending, Fault>),
     Start(Box<Result<Daemon, String>>),
 }
@@ -58,6 +62,9 @@ pub(super) struct Running {
     observer: Option<Idle<Box<Observer>>>,
     lanes: Vec<Option<IdleLane>>,
     bells: Vec<(watch::Receiver<u64>, watch::Receiver<u64>)>,
+    caretaker: Option<Idle<Box<Caretaker>>>,
+    caretaker_bell: watch::Receiver<u64>,
+    patrol: Option<Idle<Box<Patrol>>>,
 }
 
 impl Life {
@@ -81,6 +88,13 @@ impl Life {
                 due.push(Worker::Lane(number));
             }
         }
+        let bell = &running.caretaker_bell;
+        if running.caretaker.as_ref().is_some_and(|idle| idle.due <= now || bell.has_changed().unwrap()) {
+            due.push(Worker::Caretaker);
+        }
+        if running.patrol.as_ref().is_some_and(|patrol| patrol.due <= now) {
+            due.push(Worker::Patrol);
+        }
         due
     }
 
@@ -89,7 +103,9 @@ impl Life {
         let Some(running) = &self.running else { return self.start_due };
         let observer = running.observer.iter().map(|idle| idle.due);
         let lanes = running.lanes.iter().flatten().map(|idle| idle.due);
-        observer.chain(lanes).chain([running.sweep_due]).min().unwrap()
+        let caretaker = running.caretaker.iter().map(|idle| idle.due);
+        let patrol = running.patrol.iter().map(|idle| idle.due);
+        observer.chain(lanes).chain(caretaker).chain(patrol).chain([running.sweep_due]).min().unwrap()
     }
 
     pub(super) async fn begin_turn(&mut self, worker: Worker) -> Verdict {
@@ -110,20 +126,42 @@ impl Life {
                     Done::Lane(number, lane, next)
                 })
             }
+            (Worker::Caretaker, Some(running)) => {
+                let Idle { worker: mut caretaker, .. } = running.caretaker.take().unwrap();
+                running.caretaker_bell.mark_unchanged();
+                Box::pin(async move {
+                    let rest = caretaker.turn().await;
+                    Done::Caretaker(caretaker, rest)
+                })
+            }
+            (Worker::Patrol, Some(running)) => {
+                let Idle { worker: mut patrol, .. } = running.patrol.take().unwrap();
+                Box::pin(async move {
+                    patrol.turn().await;
+                    Done::Patrol(patrol)
+                })
+            }
             _ => {
                 let store =
                     Store::open_for(&self.folder, READERS).await.map_err(|error| error.to_string())?;
                 let (chain, wall) = (self.chain.clone(), self.wall.clone());
-                let (settings, operators) = (self.weather.settings.clone(), Arc::clone(&self.operators));
+                let has =
+                    |(key, is_configured): (&PrivateKeySigner, &bool)| is_configured.then(|| key.clone());
+                let configuration = Configuration {
+                    folder: self.folder.clone(),
+                    settings: self.weather.settings.clone(),
+                    operators: self.operators.iter().zip(&self.configured).filter_map(has).collect(),
+                    patrol_every: self.weather.patrol_every,
+                };
                 Box::pin(async move {
-                    Done::Start(Box::new(stage::start(store, chain, wall, settings, operators).await))
+                    Done::Start(Box::new(stage::start(store, chain, wall, configuration).await))
                 })
             }
         };
         self.set_out(worker, turn).await
     }
 
-    async fn set_out(&mut self, worker: Worker, turn: BoxFuture<'static, Done>) -> Verdict {
+    pub(super) async fn set_out(&mut self, worker: Worker, turn: BoxFuture<'static, Done>) -> Verdict {
         self.busy.insert(worker, turn);
         self.until_it_stands(worker).await
     }
@@ -141,7 +179,7 @@ impl Life {
             gate.run(Worker::Creation);
             match polled {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending if gate.waiting_of(worker) > 0 => Poll::Ready(None),
+                Poll::Pending if gate.stands(worker) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         })
@@ -177,8 +215,11 @@ impl Life {
                 running.observer = Some(Idle { worker, due });
                 let seen =
                     truth::check_projection(&running.store, &self.network, &mut self.ledger, self.checked);
-                self.checked = Some(seen.await?);
+                let seen = seen.await?;
                 self.sweep().await;
+                if self.checked.replace(seen) != Some(seen) {
+                    self.ambush(seen, self.weather.ambushes);
+                }
             }
             Done::Lane(number, lane, next) => {
                 let Some(running) = &mut self.running else { return Ok(()) };
@@ -188,6 +229,28 @@ impl Life {
                     Next::Block(at_most) => (now + at_most, false),
                 };
                 running.lanes[number] = Some(IdleLane { lane, due, wakes_for_work });
+            }
+            Done::Caretaker(worker, rest) => {
+                let Some(running) = &mut self.running else { return Ok(()) };
+                running.caretaker = Some(Idle { worker, due: now + rest });
+            }
+            Done::Patrol(worker) => {
+                let Some(running) = &mut self.running else { return Ok(()) };
+                let every = self.weather.patrol_every.unwrap();
+                running.patrol = Some(Idle { worker, due: now + every });
+                self.report.looks += 1;
+                let troubles = running.standing.troubles();
+                if let Some((_, drift)) = troubles.iter().find(|(part, _)| part == "reconcile") {
+                    return Err(format!("the daemon finds that database and chain differ: {drift}"));
+                }
+            }
+            Done::Audit(found) => {
+                let found = found.map_err(|error| error.to_string())?;
+                self.report.looks += 1;
+                let missing = found.balances.iter().any(|balance| !balance.missing().is_zero());
+                if found.drifted() > 0 || found.unknown.count > 0 || missing {
+                    return Err(format!("in the end database and chain differ: {found:?}"));
+                }
             }
             Done::Creation(invoice, ending) => self.hear(&invoice, ending),
             Done::Start(started) => match *started {
@@ -203,7 +266,8 @@ impl Life {
 
     async fn run(&mut self, daemon: Daemon) -> Verdict {
         let now = Instant::now();
-        let Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes } = daemon;
+        let Daemon { store, clock, signals, standing, preauths, sweeper, observer, lanes, caretaker, patrol } =
+            daemon;
         let bells = lanes.iter().map(|_| (signals.work(), signals.blocks())).collect();
         let lanes = lanes
             .into_iter()
@@ -215,6 +279,7 @@ impl Life {
             store,
             clock,
             sweep_bell: signals.blocks(),
+            caretaker_bell: signals.blocks(),
             signals,
             standing,
             sweeper,
@@ -222,6 +287,8 @@ impl Life {
             observer: Some(Idle { worker: Box::new(observer), due: now }),
             lanes,
             bells,
+            caretaker: Some(Idle { worker: Box::new(caretaker), due: now }),
+            patrol: patrol.map(|patrol| Idle { due: now + patrol.first_pause(), worker: Box::new(patrol) }),
         });
         self.sweep().await;
         Ok(())
@@ -236,8 +303,10 @@ impl Life {
         }
         running.sweep_bell.mark_unchanged();
         running.sweep_due = Instant::now() + SWEEP;
+        self.swept_at = self.swept_at.max(running.clock.now());
         if running.sweeper.sweep().await.unwrap() > 0 {
             running.signals.work_arrived();
+            truth::check_expiries(&running.store, self.swept_at).await;
         }
         running.sweeper.warn().await.unwrap();
     }
@@ -252,6 +321,19 @@ impl Life {
             running.store.close().await;
         }
         self.start_due = Instant::now() + Duration::from_millis(self.random.random_range(0..5_000));
+        if self.stormy && self.random.random_range(0..100) < self.weather.rotations {
+            self.rotate();
+        }
+    }
+
+    /// Some keys are taken out of the configuration, or put back; one is always left.
+    fn rotate(&mut self) {
+        for is_configured in &mut self.configured {
+            *is_configured = self.random.random_range(0..2) == 0;
+        }
+        let one = self.random.random_range(0..self.configured.len());
+        self.configured[one] = true;
+        tracing::debug!(keys = ?self.configured, "the next start has other keys");
     }
 
     /// The running daemon's verbs, if it runs.

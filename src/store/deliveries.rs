@@ -23,7 +23,7 @@ pub async fn fan_out(
     now: Millis,
 ) -> Result<(), StoreError> {
     let row = sqlx::query(
-        "SELECT COALESCE(MAX(id), $2) FROM (SELECT id FROM events WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3)",
+        "SELECT COALESCE(MAX(id), $2) FROM (SELECT id FROM events WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3 + 0)",
     )
     .bind(endpoint.tenant.0.as_bytes().as_slice())
     .bind(cursor)
@@ -67,7 +67,7 @@ pub async fn due(
     let rows = sqlx::query(
         "SELECT d.id, d.event, d.state, d.tries, d.next_at, d.created_at, e.uuid AS event_uuid, e.kind
          FROM deliveries d JOIN events e ON e.id = d.event
-         WHERE d.endpoint = $1 AND d.state = 'pending' AND d.next_at <= $2 ORDER BY d.next_at, d.id LIMIT $3",
+         WHERE d.endpoint = $1 AND d.state = 'pending' AND d.next_at <= $2 ORDER BY d.next_at, d.id LIMIT $3 + 0",
     )
     .bind(endpoint)
     .bind(now.0)
@@ -138,7 +138,7 @@ pub async fn ask_again(
          SELECT $1, id, 'pending', $7, $7, $7 FROM events
          WHERE tenant_id = $2 AND ($3 IS NULL OR uuid = $3) AND ($4 IS NULL OR created_at >= $4)
            AND ($5 IS NULL OR created_at < $5) AND ($6 = '' OR ' ' || $6 || ' ' LIKE '% ' || kind || ' %')
-         ORDER BY id LIMIT $8
+         ORDER BY id LIMIT $8 + 0
          ON CONFLICT (endpoint, event) DO UPDATE SET state = 'pending', tries = 0, next_at = $7, updated_at = $7",
     )
     .bind(endpoint.key)
@@ -177,7 +177,7 @@ pub async fn page(
         "SELECT d.id, d.event, d.state, d.tries, d.next_at, d.created_at, e.uuid AS event_uuid, e.kind
          FROM deliveries d JOIN events e ON e.id = d.event
          WHERE d.endpoint = $1 AND ($2 IS NULL OR d.state = $2) AND ($3 IS NULL OR d.id < $3)
-         ORDER BY d.id DESC LIMIT $4",
+         ORDER BY d.id DESC LIMIT $4 + 0",
     )
     .bind(endpoint)
     .bind(state.map(DeliveryState::as_str))
@@ -195,7 +195,7 @@ pub async fn page(
 async fn attempts(connection: &mut Connection, delivery: i64) -> Result<Vec<DeliveryAttempt>, StoreError> {
     let rows = sqlx::query(
         "SELECT at, duration_ms, status, error, response FROM delivery_attempts
-         WHERE delivery = $1 ORDER BY id DESC LIMIT $2",
+         WHERE delivery = $1 ORDER BY id DESC LIMIT $2 + 0",
     )
     .bind(delivery)
     .bind(SHOWN_ATTEMPTS)

@@ -151,7 +151,7 @@ pub async fn behind(connection: &mut Connection, limit: u32) -> Result<Vec<(Endp
         "SELECT {COLUMNS}, cursor FROM webhook_endpoints w
          WHERE removed_at IS NULL AND disabled IS NULL
            AND cursor < (SELECT COALESCE(MAX(id), 0) FROM events WHERE tenant_id = w.tenant_id)
-         ORDER BY id LIMIT $1"
+         ORDER BY id LIMIT $1 + 0"
     ));
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((decode(row)?, row.try_get("cursor")?))).collect()

@@ -126,7 +126,7 @@ pub async fn page(
 ) -> Result<Vec<Event>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM events
-         WHERE tenant_id = $1 AND id > $2 AND ($3 IS NULL OR kind = $3) ORDER BY id LIMIT $4"
+         WHERE tenant_id = $1 AND id > $2 AND ($3 IS NULL OR kind = $3) ORDER BY id LIMIT $4 + 0"
     ));
     let rows = sqlx::query(sql)
         .bind(tenant.0.as_bytes().as_slice())
@@ -147,7 +147,7 @@ pub async fn timeline(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM events WHERE preauth = $1 AND tenant_id = $2 AND id > $3 ORDER BY sequence LIMIT $4"
+        "SELECT {COLUMNS} FROM events WHERE preauth = $1 AND tenant_id = $2 AND id > $3 ORDER BY sequence LIMIT $4 + 0"
     ));
     let rows = sqlx::query(sql)
         .bind(preauth.0)

@@ -111,7 +111,7 @@ impl Histories {
     ) -> Result<Vec<(Place, Address, B256)>, StoreError> {
         let rows = sqlx::query(
             "SELECT place, escrow, preauth_id FROM hold_logs
-             WHERE place > $1 AND kind = 'locked' ORDER BY place LIMIT $2",
+             WHERE place > $1 AND kind = 'locked' ORDER BY place LIMIT $2 + 0",
         )
         .bind(place.0)
         .bind(i64::from(limit))

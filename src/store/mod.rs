@@ -4,6 +4,9 @@
 //! has gathered in a single durable transaction (see [`writer`]). Rows are decoded strictly: a value that cannot be
 //! what it claims to be is [`StoreError::Corrupt`], never a default, and a row of money that is not what was written is
 //! [`StoreError::Unreadable`] (see [`seal`]).
+//!
+//! `LIMIT $n + 0`, because SQLite plans for the very number that is bound to a bare `LIMIT $n`, and so prepares the statement
+//! anew each time it runs.
 
 pub mod accounts;
 pub mod api_keys;

@@ -138,8 +138,9 @@ pub async fn unreadable_after(
     after: OperationId,
     limit: u32,
 ) -> Result<(Vec<PreauthKey>, Option<OperationId>), StoreError> {
-    let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE id > $1 ORDER BY id LIMIT $2"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM operations o WHERE id > $1 ORDER BY id LIMIT $2 + 0"
+    ));
     let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
     let last = rows.last().map(|row| Ok::<_, StoreError>(OperationId(row.try_get("id")?))).transpose()?;
     let unreadable = each(&rows, decode)?.into_iter().filter_map(Result::err);
@@ -191,8 +192,9 @@ pub(super) async fn page_of_all(
     after: OperationId,
     limit: u32,
 ) -> Result<Vec<Result<Operation, UnreadableRow>>, StoreError> {
-    let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM operations o WHERE id > $1 ORDER BY id LIMIT $2"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM operations o WHERE id > $1 ORDER BY id LIMIT $2 + 0"
+    ));
     let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
 }
@@ -234,7 +236,7 @@ pub async fn due(
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM operations o JOIN preauths p ON p.id = o.preauth
          WHERE o.state = 'due' AND o.kind = $1 AND o.not_before <= $2 AND p.escrow = $4
-         ORDER BY o.deadline, o.id LIMIT $3"
+         ORDER BY o.deadline, o.id LIMIT $3 + 0"
     ));
     let rows = sqlx::query(sql)
         .bind(kind.as_str())

@@ -113,8 +113,9 @@ pub(super) async fn unreadable_after(
     after: i64,
     limit: u32,
 ) -> Result<(Vec<UnreadableRow>, Option<i64>), StoreError> {
-    let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM pay_links WHERE id > $1 ORDER BY id LIMIT $2"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM pay_links WHERE id > $1 ORDER BY id LIMIT $2 + 0"
+    ));
     let rows = sqlx::query(sql).bind(after).bind(i64::from(limit)).fetch_all(connection).await?;
     let last = rows.last().map(|row| row.try_get("id")).transpose()?;
     Ok((each(&rows, decode)?.into_iter().filter_map(Result::err).collect(), last))

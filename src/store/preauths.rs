@@ -339,7 +339,7 @@ pub async fn page(
         "SELECT {COLUMNS} FROM preauths
          WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR sender = $3)
            AND ($4 IS NULL OR receiver = $4) AND ($5 IS NULL OR expires_at < $5) AND ($6 IS NULL OR id < $6)
-         ORDER BY id DESC LIMIT $7"
+         ORDER BY id DESC LIMIT $7 + 0"
     ));
     let rows = sqlx::query(sql)
         .bind(tenant.0.as_bytes().as_slice())
@@ -366,7 +366,7 @@ pub async fn overdue(
          WHERE status = 'AUTHORIZED' AND release_at <= $1 AND expires_at <= $1
            AND NOT EXISTS (SELECT 1 FROM operations
                            WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY release_at, id LIMIT $2"
+         ORDER BY release_at, id LIMIT $2 + 0"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
@@ -382,7 +382,7 @@ pub async fn unwarned(
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND warned = 0 AND expires_at > $1 AND expires_at <= $2
-         ORDER BY expires_at, id LIMIT $3"
+         ORDER BY expires_at, id LIMIT $3 + 0"
     ));
     let rows = sqlx::query(sql)
         .bind(now.as_i64())
@@ -425,7 +425,7 @@ pub async fn scheduled(
          WHERE status = 'AUTHORIZED' AND settle_at IS NOT NULL AND settle_at <= $1 AND expires_at > $1
            AND NOT EXISTS (SELECT 1 FROM operations
                            WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY settle_at, id LIMIT $2"
+         ORDER BY settle_at, id LIMIT $2 + 0"
     ));
     let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
@@ -441,7 +441,7 @@ pub async fn to_cancel(
         "SELECT {COLUMNS} FROM preauths
          WHERE status = 'AUTHORIZED' AND cancel_requested = 1
            AND NOT EXISTS (SELECT 1 FROM operations WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY id LIMIT $1"
+         ORDER BY id LIMIT $1 + 0"
     ));
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
@@ -466,7 +466,7 @@ pub async fn page_of_all(
     limit: u32,
 ) -> Result<Vec<Reading>, StoreError> {
     let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2"));
+        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2 + 0"));
     let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
     each(&rows, decode)
 }
@@ -480,7 +480,7 @@ pub async fn page_of_recent(
     limit: u32,
 ) -> Result<Vec<Reading>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE id > $1 AND (status = 'AUTHORIZED' OR updated_at >= $3) ORDER BY id LIMIT $2"
+        "SELECT {COLUMNS} FROM preauths WHERE id > $1 AND (status = 'AUTHORIZED' OR updated_at >= $3) ORDER BY id LIMIT $2 + 0"
     ));
     let rows =
         sqlx::query(sql).bind(after.0).bind(i64::from(limit)).bind(since.0).fetch_all(connection).await?;
@@ -550,7 +550,7 @@ pub async fn adopt(
 /// Unclaimed holds that are open, nearest expiry first.
 pub async fn open_unclaimed(connection: &mut Connection, limit: u32) -> Result<Vec<Preauth>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE tenant_id = $1 AND status = 'AUTHORIZED' ORDER BY expires_at, id LIMIT $2"
+        "SELECT {COLUMNS} FROM preauths WHERE tenant_id = $1 AND status = 'AUTHORIZED' ORDER BY expires_at, id LIMIT $2 + 0"
     ));
     let tenant = TenantId::UNCLAIMED;
     let rows = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(i64::from(limit));

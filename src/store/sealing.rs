@@ -66,7 +66,7 @@ async fn seal_rows(
     sealed: &[Sealed],
     after: i64,
 ) -> Result<(i64, i64), StoreError> {
-    let select = sqlx::AssertSqlSafe(format!("SELECT * FROM {table} WHERE id > $1 ORDER BY id LIMIT $2"));
+    let select = sqlx::AssertSqlSafe(format!("SELECT * FROM {table} WHERE id > $1 ORDER BY id LIMIT $2 + 0"));
     let rows = sqlx::query(select).bind(after).bind(PAGE).fetch_all(&mut *connection).await?;
     let set: Vec<String> =
         sealed.iter().zip(2..).map(|(sealed, place)| format!("{} = ${place}", sealed.column)).collect();

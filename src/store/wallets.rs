@@ -89,7 +89,7 @@ pub async fn page(
 ) -> Result<Vec<Wallet>, StoreError> {
     let rows = sqlx::query(
         "SELECT id, written, role, registered_at FROM wallets
-         WHERE tenant_id = $1 AND ($2 IS NULL OR role = $2) AND id > $3 AND removed_at IS NULL ORDER BY id LIMIT $4",
+         WHERE tenant_id = $1 AND ($2 IS NULL OR role = $2) AND id > $3 AND removed_at IS NULL ORDER BY id LIMIT $4 + 0",
     )
     .bind(tenant.0.as_bytes().as_slice())
     .bind(role.map(WalletRole::as_str))
