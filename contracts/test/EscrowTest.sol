@@ -146,11 +146,11 @@ abstract contract EscrowTest is StdAssertions, StdUtils {
 
     /// @dev Calls as a batch takes them: without the selector, each after its length.
     function list(bytes memory one) internal pure returns (bytes memory) {
-        bytes memory call = new bytes(one.length - 4);
-        for (uint256 i = 0; i < call.length; ++i) {
-            call[i] = one[i + 4];
+        bytes memory item = new bytes(one.length - 4);
+        assembly ("memory-safe") {
+            mcopy(add(item, 0x20), add(one, 0x24), mload(item))
         }
-        return abi.encodePacked(uint16(call.length), call);
+        return abi.encodePacked(uint16(item.length), item);
     }
 
     function list(bytes memory one, bytes memory two) internal pure returns (bytes memory) {

@@ -62,7 +62,9 @@ contract HostileToken is ERC20("Hostile", "HOST") {
     function misbehave() private view {
         Manner current = manner;
         if (current == Manner.BurnAllGas) {
-            while (true) {}
+            assembly {
+                invalid()
+            }
         } else if (current == Manner.NeedGas) {
             require(gasleft() >= gasNeeded, "more gas");
         } else if (current == Manner.ReturnBomb) {
