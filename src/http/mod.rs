@@ -25,6 +25,7 @@ mod list;
 mod metrics;
 mod offers;
 mod openapi;
+mod parameters;
 mod patience;
 mod pay;
 mod problems;
@@ -40,6 +41,7 @@ mod view;
 mod wallets;
 mod webhooks;
 mod withdraw;
+mod words;
 
 use std::sync::Arc;
 
@@ -119,6 +121,7 @@ pub fn router(state: HttpState) -> Router {
     }
     let (router, mut api) = described.split_for_parts();
     problems::add_errors(&mut api);
+    parameters::never_null(&mut api);
     let document = api.to_json().unwrap_or_else(|error| {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         "{}".to_owned()
