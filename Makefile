@@ -41,7 +41,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts check-artifacts check-page lint gas test-page test-client test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
+.PHONY: help run test test-contracts check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -51,7 +51,7 @@ run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make 
 	cargo run --profile $(PROFILE) --bin preauthd -- dev $(ARGS)
 
 # The tests of the daemon come last: their summary is what one wants to read at the end.
-test: test-contracts check-artifacts check-page gas lint test-page test-client test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, page, API, daemon
+test: test-contracts check-artifacts check-page gas lint test-page test-client schemathesis test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, page, API, daemon
 
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt
@@ -78,6 +78,10 @@ test-page: $(NPM_PACKAGES) ## Use the page for payers in a real Chromium, where 
 test-client: $(NPM_PACKAGES) $(CLIENT) ## Generate a typed client from the API's document, and drive the daemon with it
 	cargo build --bin preauthd
 	node tests/client/run.mjs
+
+schemathesis: $(NPM_PACKAGES) ## Let Schemathesis ask the daemon all its document allows, and much that it forbids, where there is Python
+	cargo build --bin preauthd
+	node tests/schemathesis/run.mjs $(ARGS)
 
 # A dev build, but for this crate, where the lives spend most of their time: what it stands on is built once for all tests.
 test-lives: ## Live many more of the seeded lives: make test-lives SEEDS=10000 FIRST_SEED=1001
