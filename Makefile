@@ -14,6 +14,8 @@ NPM_RUN := npm run --silent
 NPM_PACKAGES := node_modules/.package-lock.json
 # Hardhat's node is apart: nothing but its tests needs it.
 HARDHAT := tests/hardhat/node_modules/.package-lock.json
+# So is the generator of clients.
+CLIENT := tests/client/node_modules/.package-lock.json
 # What `make test` tells on Hardhat's node: of each kind of story one that asks most of a node.
 HARDHAT_STORIES := \
 	a_partial_settlement_pays \
@@ -39,7 +41,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts check-artifacts check-page lint gas test-page test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
+.PHONY: help run test test-contracts check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -49,7 +51,7 @@ run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make 
 	cargo run --profile $(PROFILE) --bin preauthd -- dev $(ARGS)
 
 # The tests of the daemon come last: their summary is what one wants to read at the end.
-test: test-contracts check-artifacts check-page gas lint test-page test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, page, daemon
+test: test-contracts check-artifacts check-page gas lint test-page test-client schemathesis test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, page, API, daemon
 
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt
@@ -72,6 +74,14 @@ lint: ## Check formatting, and clippy without a warning
 test-page: $(NPM_PACKAGES) ## Use the page for payers in a real Chromium, where there is one
 	cargo build --bin preauthd
 	$(NPM_RUN) page:test
+
+test-client: $(NPM_PACKAGES) $(CLIENT) ## Generate a typed client from the API's document, and drive the daemon with it
+	cargo build --bin preauthd
+	node tests/client/run.mjs
+
+schemathesis: $(NPM_PACKAGES) ## Let Schemathesis ask the daemon all its document allows, and much that it forbids, where there is Python
+	cargo build --bin preauthd
+	node tests/schemathesis/run.mjs $(ARGS)
 
 # A dev build, but for this crate, where the lives spend most of their time: what it stands on is built once for all tests.
 test-lives: ## Live many more of the seeded lives: make test-lives SEEDS=10000 FIRST_SEED=1001
@@ -106,10 +116,14 @@ page: $(NPM_PACKAGES) ## Bundle the page for payers anew into src/http/pay/built
 
 clean: ## Remove everything that was built, installed or kept by dev
 	cargo clean
-	rm -rf node_modules tests/hardhat/node_modules contracts/out contracts/cache .dev
+	rm -rf node_modules tests/hardhat/node_modules tests/client/node_modules tests/client/generated contracts/out contracts/cache .dev
 
 $(NPM_PACKAGES): package.json package-lock.json
 	npm ci --loglevel=error
+	@touch $@
+
+$(CLIENT): tests/client/package.json tests/client/package-lock.json
+	cd tests/client && npm ci --loglevel=error
 	@touch $@
 
 $(HARDHAT): tests/hardhat/package.json tests/hardhat/package-lock.json

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use utoipa::openapi::schema::{Discriminator, Schema, Type};
+use utoipa::openapi::schema::{AdditionalProperties, Discriminator, Schema, Type};
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -54,7 +54,7 @@ impl ToSchema for ConsentBody {
     }
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.extend(forms().map(|form| form.named("Consent")));
+        schemas.extend(forms().map(|form| form.closed().named("Consent")));
     }
 }
 
@@ -70,7 +70,7 @@ fn forms() -> impl Iterator<Item = Form> {
             "Over {over}: what `eth_signTypedData_v4` returned. ECDSA in 65 bytes, what a contract wallet accepts \
              by ERC-1271, or, while that is not deployed yet, the same wrapped by ERC-6492."
         );
-        let pattern = Some("^0x([0-9a-fA-F]{2})+$");
+        let pattern = Some("^0x([0-9a-fA-F]{2}){1,4096}$");
         ObjectBuilder::new().schema_type(Type::String).pattern(pattern).description(Some(description))
     };
     ConsentKind::ALL.into_iter().map(move |kind| match kind {
@@ -123,6 +123,13 @@ impl Form {
     #[must_use]
     pub fn field(self, name: &str, schema: impl Into<RefOr<Schema>>) -> Self {
         Self { kind: self.kind, object: self.object.property(name, schema).required(name) }
+    }
+
+    /// Refuses fields that were not added, as a request is read.
+    #[must_use]
+    pub fn closed(self) -> Self {
+        let nothing = AdditionalProperties::FreeForm(false);
+        Self { kind: self.kind, object: self.object.additional_properties(Some(nothing)) }
     }
 
     /// The schema with its name, which ends with `suffix`.

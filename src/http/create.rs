@@ -34,19 +34,23 @@ use crate::preauth::NewAuthorization;
 pub struct CreateRequest {
     /// Your own name for it, unique among your preauthorizations for ever. 1 to 128 characters without control
     /// characters, `/`, `\`, `%`, `?`, `#`, spaces at the ends, and neither `.` nor `..`.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^(?!\.{1,2}$)(?!\s)[^/\\%?#\x00-\x1f\x7f-\x9f]+(?<!\s)$"
+    )]
     pub invoice_id: String,
     /// The wallet whose tokens are locked. Lower case, upper case or with its EIP-55 checksum.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub sender: String,
     /// The wallet that is paid at settlement.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub receiver: String,
     /// The most that is to be settled, in whole tokens: plain decimal digits, no more decimals than the token has.
-    #[schema(pattern = r"^\d+(\.\d+)?$")]
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
     pub amount: String,
     /// The token, an ERC-20 contract.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub contract_address: String,
     /// RFC 3339 with a zone, 60 seconds to 30 days ahead by the chain's clock. Default: your default time to live
     /// (24 hours unless changed) from now.

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::HttpState;
 use super::caller::Caller;
 use super::error::ApiError;
-use super::json::JsonBody;
+use super::json::{JsonBody, whole_number};
 use super::shape::Shape;
 use crate::chain::{Chain, ChainClock};
 use crate::lane::Signals;
@@ -82,6 +82,7 @@ impl DevPowers {
 pub struct AdvanceRequest {
     /// 0 to 31,536,000 (a year). 0 mines a block only.
     #[schema(maximum = 31_536_000)]
+    #[serde(deserialize_with = "whole_number")]
     pub seconds: u64,
 }
 

@@ -8,7 +8,9 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
+use super::words::one_of;
 use crate::chain::without_urls;
 use crate::preauth::Fault;
 use crate::store::StoreError;
@@ -33,7 +35,7 @@ pub struct ErrorEnvelope {
 pub struct ErrorItem {
     /// `Access Denied` for 401 and 403, `onchain` for everything else.
     #[serde(rename = "type")]
-    #[schema(value_type = String, examples("onchain"))]
+    #[schema(schema_with = error_types)]
     pub kind: &'static str,
     /// For people, and stable.
     #[schema(examples("Amount must be greater than zero"))]
@@ -43,15 +45,20 @@ pub struct ErrorItem {
     pub code: &'static str,
     /// The field or query parameter it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(examples("amount"))]
+    #[schema(nullable = false, examples("amount"))]
     pub field: Option<String>,
     /// What exactly went wrong; not stable.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub detail: Option<String>,
     /// The `x-request-id` of the request, to be quoted to the operator.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(examples("019d1f7e-6c1e-7a53-b6f7-3f6d1a2b3c4d"))]
+    #[schema(nullable = false, examples("019d1f7e-6c1e-7a53-b6f7-3f6d1a2b3c4d"))]
     pub request_id: Option<String>,
+}
+
+fn error_types() -> Object {
+    one_of("`Access Denied` for 401 and 403, `onchain` for everything else.", [ONCHAIN, ACCESS_DENIED])
 }
 
 /// An error on its way out.

@@ -5,14 +5,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::HttpState;
 use super::error::ApiError;
+use super::words::one_of;
 
 /// The process runs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Live {
-    #[schema(value_type = String, examples("live"))]
+    #[schema(schema_with = live_word)]
     pub status: &'static str,
 }
 
@@ -20,7 +22,7 @@ pub struct Live {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ready {
-    #[schema(value_type = String, examples("ready"))]
+    #[schema(schema_with = ready_word)]
     pub status: &'static str,
     pub chain_id: u64,
     /// The escrow that new preauthorizations use.
@@ -30,6 +32,14 @@ pub struct Ready {
     /// The chain's time, by which expiries are judged.
     #[schema(format = "date-time")]
     pub chain_time: String,
+}
+
+fn live_word() -> Object {
+    one_of("Always `live`.", ["live"])
+}
+
+fn ready_word() -> Object {
+    one_of("Always `ready`.", ["ready"])
 }
 
 /// Is it running?

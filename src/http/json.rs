@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
@@ -72,6 +72,13 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
         }
         deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
     }
+}
+
+/// A whole number, `60.0` included: to JSON that is the same as `60`.
+pub(super) fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let written = serde_json::Number::deserialize(deserializer)?.to_string();
+    let whole = written.strip_suffix(".0").unwrap_or(&written);
+    whole.parse().map_err(|_| D::Error::invalid_value(Unexpected::Other("another number"), &"a whole number"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -195,6 +202,25 @@ mod tests {
         ];
         for (body, field, message) in cases {
             assert_eq!(refusal(body), ("invalid_field", Some(field.into()), message.into()), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_whole_however_it_is_written() {
+        #[derive(Deserialize)]
+        struct Jump {
+            #[serde(deserialize_with = "whole_number")]
+            seconds: u64,
+        }
+        for (written, seconds) in
+            [("0", 0), ("60", 60), ("60.0", 60), ("6e1", 60), ("18446744073709551615", u64::MAX)]
+        {
+            let body = format!(r#"{{"seconds":{written}}}"#);
+            assert_eq!(parse::<Jump>(body.as_bytes()).unwrap().seconds, seconds, "{written}");
+        }
+        for written in ["-1", "0.5", "1e300", r#""1""#, "null"] {
+            let body = format!(r#"{{"seconds":{written}}}"#);
+            assert!(parse::<Jump>(body.as_bytes()).is_err(), "{written}");
         }
     }
 

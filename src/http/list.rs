@@ -27,10 +27,10 @@ pub struct ListParameters {
     #[param(value_type = Option<super::view::Status>)]
     pub status: Option<String>,
     /// Only those of this sender.
-    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[param(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub sender: Option<String>,
     /// Only those for this receiver.
-    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[param(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub receiver: Option<String>,
     /// Only those that expire before this time. RFC 3339 with a zone.
     #[param(format = "date-time")]

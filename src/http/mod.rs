@@ -29,6 +29,7 @@ mod list;
 mod metrics;
 mod offers;
 mod openapi;
+mod parameters;
 mod patience;
 mod pay;
 mod problems;
@@ -47,6 +48,7 @@ mod view;
 mod wallets;
 mod webhooks;
 mod withdraw;
+mod words;
 
 use std::sync::Arc;
 
@@ -139,6 +141,7 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(docs::docs));
     let (router, mut api) = described.split_for_parts();
     problems::add_errors(&mut api);
+    parameters::never_null(&mut api);
     let document = api.to_json().unwrap_or_else(|error| {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         "{}".to_owned()

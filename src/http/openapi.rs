@@ -232,6 +232,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn parameters_are_there_or_not_and_never_null() {
+        let document = document().await;
+        let operations = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values());
+        let parameters: Vec<&Value> =
+            operations.filter_map(|operation| operation["parameters"].as_array()).flatten().collect();
+        assert!(parameters.len() > 10);
+        for parameter in parameters {
+            assert!(!parameter["schema"].to_string().contains("null"), "{parameter}");
+        }
+    }
+
+    #[tokio::test]
     async fn the_clock_is_described_in_dev_only() {
         let mut house = House::open().await;
         assert!(house.get("/openapi.json").send().await.body["paths"].get("/dev/advance").is_none());

@@ -115,6 +115,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
         let (field, why) = match id {
             "registerWallet" => ("address", "is missing"),
             "addWebhook" => ("url", "is missing"),
+            "advanceClock" => ("seconds", "must be a number from 0 to 31536000"),
             "changeWebhook" => ("events", "must be a list of types of events, such as preauth.settled"),
             "resendEvents" => ("eventId", "must be a UUID"),
             _ => ("amount", "is missing"),

@@ -24,7 +24,7 @@ use crate::model::TokenAmount;
 #[schema(example = json!({ "amount": "120.50" }))]
 pub struct SettleRequest {
     /// What goes to the receiver, in whole tokens: up to the authorized amount plus your allowed tip.
-    #[schema(pattern = r"^\d+(\.\d+)?$")]
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
     pub amount: String,
     /// Settles at this time instead of now; before the expiry. RFC 3339 with a zone.
     #[schema(format = "date-time")]

@@ -4,10 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder};
 
 use super::HttpState;
 use super::caller::Reader;
 use super::error::ApiError;
+use super::words::one_of;
 use crate::model::{ConsentKind, Token};
 
 /// A token that was admitted.
@@ -26,8 +28,16 @@ pub struct TokenBody {
     /// An inactive token stops new preauthorizations only.
     pub active: bool,
     /// The kinds of consent that a creation with this token can bring.
-    #[schema(value_type = Vec<String>, examples(json!(["eip712", "erc2612", "erc3009", "permit2"])))]
+    #[schema(schema_with = consent_kinds)]
     pub consents: Vec<&'static str>,
+}
+
+fn consent_kinds() -> Array {
+    let kind = one_of("A `type` of consent.", ConsentKind::ALL.map(ConsentKind::as_str));
+    ArrayBuilder::new()
+        .items(kind)
+        .description(Some("The kinds of consent that a creation with this token can bring."))
+        .build()
 }
 
 impl TokenBody {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::openapi::schema::{AdditionalProperties, Schema, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Schema, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -27,11 +27,21 @@ impl PartialSchema for TypedData {
                 .additional_properties(Some(AdditionalProperties::FreeForm(true)))
                 .description(Some(description))
         };
+        let word = || ObjectBuilder::new().schema_type(Type::String);
+        let member = ObjectBuilder::new()
+            .property("name", word())
+            .required("name")
+            .property("type", word())
+            .required("type");
+        let types = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .additional_properties(Some(ArrayBuilder::new().items(member)))
+            .description(Some("The members of each struct, `EIP712Domain` among them."));
         let typed_data = ObjectBuilder::new()
             .description(Some("EIP-712 typed data, to be handed to `eth_signTypedData_v4` as it is."))
-            .property("types", free("The members of each struct, `EIP712Domain` among them."))
+            .property("types", types)
             .required("types")
-            .property("primaryType", ObjectBuilder::new().schema_type(Type::String))
+            .property("primaryType", word())
             .required("primaryType")
             .property("domain", free("Whose signature it is: of the escrow, the token or Permit2."))
             .required("domain")

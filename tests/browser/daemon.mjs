@@ -1,13 +1,8 @@
 // The real daemon on a private anvil, and the merchant who uses it.
-import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, existsSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
 import { createPublicClient, createTestClient, createWalletClient, http, parseAbi, parseUnits } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
-import { until } from "./patience.mjs";
-
-const BINARY = process.env.CARGO_TARGET_DIR ? join(process.env.CARGO_TARGET_DIR, "debug/preauthd") : "target/debug/preauthd";
+import { BINARY, startDaemon as start } from "../daemon.mjs";
 
 const TOKEN = parseAbi([
   "function mint(address to, uint256 amount)",
@@ -24,32 +19,8 @@ let invoices = 0;
 
 /** Starts a daemon; `stop` ends it and its chain. */
 export async function startDaemon() {
-  const folder = mkdtempSync(join(tmpdir(), "preauthd-browser-"));
-  const readyFile = join(folder, "ready.json");
-  const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PREAUTHD_") || name === "PREAUTHD_ANVIL"));
-  const daemon = spawn(
-    BINARY,
-    ["dev", "--port", "0", "--block-time", "0.2", "--data-dir", join(folder, "data"), "--ready-file", readyFile],
-    { env: environment, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  let said = "";
-  for (const stream of [daemon.stdout, daemon.stderr]) stream.on("data", (text) => (said += text));
-  const ended = new Promise((done) => daemon.once("exit", done));
-  const stop = async () => {
-    daemon.kill("SIGTERM");
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  try {
-    await until("the daemon is ready", () => {
-      if (daemon.exitCode !== null) throw new Error(`the daemon ended:\n${said}`);
-      return existsSync(readyFile);
-    });
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return new Daemon(JSON.parse(readFileSync(readyFile, "utf8")), join(folder, "data"), stop);
+  const { ready, folder, stop } = await start();
+  return new Daemon(ready, folder, stop);
 }
 
 class Daemon {

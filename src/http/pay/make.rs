@@ -36,19 +36,23 @@ const MAX_URL_BYTES: usize = 2_048;
 }))]
 pub struct PayLinkRequest {
     /// As in a creation.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^(?!\.{1,2}$)(?!\s)[^/\\%?#\x00-\x1f\x7f-\x9f]+(?<!\s)$"
+    )]
     pub invoice_id: String,
     /// The only wallet that may pay. Default: any. It need not be registered.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub sender: Option<String>,
     /// The wallet that is paid at settlement. It must be registered, as always.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub receiver: String,
     /// The most that is to be settled, in whole tokens.
-    #[schema(pattern = r"^\d+(\.\d+)?$")]
+    #[schema(pattern = r"^[0-9]+(\.[0-9]+)?$")]
     pub amount: String,
     /// The token, an ERC-20 contract.
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub contract_address: String,
     /// When the hold expires. Default: your default time to live, counted from the moment the payer signs.
     #[schema(format = "date-time")]
@@ -57,10 +61,14 @@ pub struct PayLinkRequest {
     #[schema(format = "date-time")]
     pub settle_at: Option<String>,
     /// What is paid for, shown to the payer. At most 200 characters in one line.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     pub description: Option<String>,
     /// Where the payer can go on to afterwards: an `https://` address, shown as a link.
-    #[schema(format = "uri", max_length = 2048)]
+    #[schema(format = "uri", pattern = "^https://[^/@]+(/|$)", max_length = 2048)]
     pub return_url: Option<String>,
     /// From when on the link can no longer be paid: up to 30 days ahead, and early enough for its own terms. Default: 24
     /// hours from now, or earlier where the terms demand it.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi};
 
 use super::{Role, WalletBody, role};
 use crate::http::HttpState;
@@ -14,6 +14,7 @@ use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, Object};
 use crate::http::shape::{self, Shape};
 use crate::http::typed_data::TypedData;
+use crate::http::words::one_of;
 use crate::model::{Account, Millis, Scope};
 use crate::preauth::{ProofChallenge, RegisterWallet, Registration, RegistrationRefusal, WalletProof};
 
@@ -22,7 +23,7 @@ use crate::preauth::{ProofChallenge, RegisterWallet, Registration, RegistrationR
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({ "address": "0x41c528683845350e9bfc937e0f6c72bc999b5cdc", "role": "sender" }))]
 pub struct WalletRequest {
-    #[schema(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[schema(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub address: String,
     /// `sender` or `receiver`.
     #[schema(value_type = Role)]
@@ -40,15 +41,22 @@ pub struct ProofRequest {
     pub nonce: String,
     /// ECDSA, what a contract wallet accepts by ERC-1271, or, while that is not deployed yet, the same wrapped by
     /// ERC-6492.
-    #[schema(pattern = "^0x([0-9a-fA-F]{2})+$")]
+    #[schema(pattern = "^0x([0-9a-fA-F]{2}){1,4096}$")]
     pub signature: String,
+}
+
+/// The `status` of an answer that asks for a proof.
+const PROOF_REQUIRED: &str = "PROOF_REQUIRED";
+
+fn proof_required() -> openapi::Object {
+    one_of("Always `PROOF_REQUIRED`.", [PROOF_REQUIRED])
 }
 
 /// The wallet is not registered yet: its owner has to sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProofRequired {
     /// `PROOF_REQUIRED`.
-    #[schema(value_type = String, examples("PROOF_REQUIRED"))]
+    #[schema(schema_with = proof_required)]
     pub status: &'static str,
     pub proof: ProofOffer,
 }
@@ -73,7 +81,7 @@ impl From<ProofChallenge> for ProofRequired {
             deadline: Millis(challenge.deadline.saturating_mul(1_000)).to_rfc3339(),
             typed_data: TypedData(challenge.typed_data),
         };
-        Self { status: "PROOF_REQUIRED", proof }
+        Self { status: PROOF_REQUIRED, proof }
     }
 }
 

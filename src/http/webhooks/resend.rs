@@ -1,11 +1,15 @@
 //! `POST /webhooks/{id}/resend`.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::openapi::schema::{AdditionalProperties, Schema, SchemaFormat, Type};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::{EndpointPath, refused};
@@ -21,20 +25,47 @@ use crate::webhooks::Resend;
 const ONE_OR_RANGE: &str = "must be given, or else since";
 
 /// Which events to send again: one by its id, or those of a span of time.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResendRequest {
-    #[serde(default)]
-    #[schema(format = "uuid")]
+    #[serde(default, deserialize_with = "given")]
     event_id: Option<String>,
-    /// Events from this time on. RFC 3339 with a zone.
-    #[serde(default)]
-    #[schema(format = "date-time")]
+    #[serde(default, deserialize_with = "given")]
     since: Option<String>,
-    /// Events before this time. Default: until now.
-    #[serde(default)]
-    #[schema(format = "date-time")]
+    #[serde(default, deserialize_with = "given")]
     until: Option<String>,
+}
+
+/// Null is not the same as nothing here: it would leave open which of the two forms is meant.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+impl ToSchema for ResendRequest {
+    fn name() -> Cow<'static, str> {
+        "ResendRequest".into()
+    }
+}
+
+impl PartialSchema for ResendRequest {
+    fn schema() -> RefOr<Schema> {
+        let text = |format: &str, description: &str| {
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .format(Some(SchemaFormat::Custom(format.to_owned())))
+                .description(Some(description))
+        };
+        let form = || ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        let one = form().property("eventId", text("uuid", "The event.")).required("eventId");
+        let since = text("date-time", "Events from this time on. RFC 3339 with a zone.");
+        let until = text("date-time", "Events before this time. Default: until now.");
+        let span = form().property("since", since).required("since").property("until", until);
+        let either = OneOfBuilder::new()
+            .description(Some("Which events to send again: one by its id, or those of a span of time."))
+            .item(one)
+            .item(span);
+        RefOr::T(Schema::OneOf(either.build()))
+    }
 }
 
 /// How much is sent again.
