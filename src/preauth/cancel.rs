@@ -66,9 +66,13 @@ impl Preauths {
                     if let Some(before) = begun_before(tx, once).await? {
                         return Ok(Found::Begun(before));
                     }
-                    let preauth = by_invoice(tx, tenant, &invoice).await?.ok_or(Refusal::NotFound)?;
+                    let mut preauth = by_invoice(tx, tenant, &invoice).await?.ok_or(Refusal::NotFound)?;
                     match preauth.status {
                         PreauthStatus::Cancelled => {
+                            // Somebody else's cancel can be undone by a reorg, and with it what the merchant is told now.
+                            preauth.cancel_requested = true;
+                            preauth.schedule = None;
+                            preauths::save(tx, &preauth, now).await?;
                             Ok::<_, Stop>(Found::Cancelled(Box::new(Snapshot::read(tx, preauth).await?)))
                         }
                         PreauthStatus::Pending => Ok(withdraw_lock(tx, preauth, now).await?),

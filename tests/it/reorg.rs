@@ -1,5 +1,6 @@
 //! The chain changes its mind: status walks back, and ends where it should.
 
+use crate::harness::chain::Public;
 use crate::harness::world::invoice;
 use crate::harness::{Answer, Plan, World};
 
@@ -156,6 +157,29 @@ async fn a_cancellation_and_an_expiry_that_are_undone_are_made_again() {
     // The undone blocks took the time that had passed with them.
     world.chain.mine_at(expires_at).await;
     world.becomes(&expired, "EXPIRED").await;
+    world.assert_paid(&sale, "0", "0").await;
+}
+
+#[tokio::test]
+async fn a_merchant_who_cancelled_what_was_cancelled_already_is_kept_his_word() {
+    let world = still_world().await;
+    let sale = world.sale().await;
+    let name = world.authorized(&sale, "10").await;
+    let terms = world.terms(&name).await;
+    world.chain.hold_still().await;
+    let theirs = world.chain.act(sale.receiver, world.ready.escrow, Public::cancelCall { terms });
+    tokio::join!(theirs, async {
+        world.chain.until_waiting(1).await;
+        world.chain.mine().await;
+    });
+    world.becomes(&name, "CANCELLED").await;
+    world.api.cancel(&name).await.is(200);
+
+    world.chain.reorg(1).await;
+    world.becomes(&name, "AUTHORIZED").await;
+    world.chain.mine_every(1).await;
+    world.becomes(&name, "CANCELLED").await;
+    assert_eq!(world.effects(&name).await.cancelled, 1);
     world.assert_paid(&sale, "0", "0").await;
 }
 
