@@ -17,7 +17,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
-use crate::http::{DevPowers, HttpState, MOST_STREAMS, PaySettings, router, webhook_body};
+use crate::http::{
+    AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, admin_router, router, webhook_body,
+};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Health, Store, StoreError, instance};
@@ -40,6 +42,10 @@ const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 
 pub struct DaemonConfig {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    /// Where those who run the daemon are let in; `None`: nowhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// A block explorer, for links.
+    pub explorer_url: Option<String>,
     pub rpc: RpcEndpoints,
     /// The chain the node must be on.
     pub chain_id: u64,
@@ -67,6 +73,8 @@ pub struct DaemonConfig {
 pub struct Daemon {
     /// Where the API listens; the port is the real one where 0 was asked for.
     pub address: SocketAddr,
+    /// Where the admin listener is, if there is one.
+    pub admin_address: Option<SocketAddr>,
     store: Store,
     /// Ends the acceptance of requests.
     close_door: CancellationToken,
@@ -171,8 +179,15 @@ impl Daemon {
             request_timeout: config.request_timeout,
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
-        let preauths =
-            Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
+        let operators: Vec<Address> = settings.operators.clone();
+        let preauths = Preauths::new(
+            store.clone(),
+            chain.clone(),
+            clock.clone(),
+            signals.clone(),
+            standing.clone(),
+            settings,
+        );
         workers.spawn(preauths.clone().keep_asking_tokens(stop.clone()));
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
@@ -196,11 +211,20 @@ impl Daemon {
             pay: PaySettings::new(&public_url, config.wallet_rpc_url.as_deref()),
             dev,
         };
+        let mut admin_address = None;
+        if let Some(listen) = config.admin_listen {
+            let listener = tokio::net::TcpListener::bind(listen)
+                .await
+                .with_context(|| format!("listening on {listen} (admin_listen)"))?;
+            admin_address = Some(listener.local_addr()?);
+            let admin = AdminState::new(state.clone(), chain, operators, config.explorer_url);
+            workers.spawn(serve_admin(listener, admin, stop.clone()));
+        }
         let serving =
             axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
-        Ok(Self { address, store, close_door, signals, serving, stop, workers, _lock: lock })
+        Ok(Self { address, admin_address, store, close_door, signals, serving, stop, workers, _lock: lock })
     }
 
     /// Resolves when a part of the daemon has come to an end by itself: a fault.
@@ -232,6 +256,22 @@ impl Daemon {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
         self.store.close().await;
+    }
+}
+
+/// Lets in those who run the daemon, until it stops.
+async fn serve_admin(listener: tokio::net::TcpListener, state: AdminState, stop: CancellationToken) {
+    let serving =
+        axum::serve(listener, admin_router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => if let Err(error) = served {
+            tracing::error!(%error, "the admin listener failed");
+        },
+        () = too_long => {}
     }
 }
 

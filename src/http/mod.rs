@@ -4,6 +4,7 @@
 //! One file per endpoint. What they share: [`caller`] says who calls, [`json`] and [`shape`] read what was sent,
 //! [`refusals`] is the one table from refusals to answers, [`error`] the envelope, [`edge`] what surrounds every request.
 
+mod admin;
 pub mod api_key;
 mod caller;
 mod cancel;
@@ -57,6 +58,7 @@ use crate::preauth::Preauths;
 use crate::store::Store;
 use crate::webhooks::Webhooks;
 
+pub use admin::{AdminState, admin_router};
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};

@@ -5,11 +5,14 @@
 //! what it claims to be is [`StoreError::Corrupt`], never a default, and a row of money that is not what was written is
 //! [`StoreError::Unreadable`] (see [`seal`]).
 
+pub mod admin_keys;
 pub mod api_keys;
+pub mod audit;
 pub mod backup;
 pub mod batches;
 pub mod blocks;
 mod column;
+pub mod dashboard;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;

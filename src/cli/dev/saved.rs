@@ -22,6 +22,8 @@ pub(super) struct Saved {
     pub api_key: String,
     /// Read, write and admin.
     pub admin_key: String,
+    /// Opens the dashboard and the admin's API, and nothing else.
+    pub dashboard_key: String,
     pub tenant: String,
     pub chain_id: u64,
     pub escrow: Address,
@@ -73,6 +75,8 @@ impl Saved {
 pub(super) struct Ready {
     pub pid: u32,
     pub url: String,
+    /// Where the dashboard and the admin's API are.
+    pub admin_url: Option<String>,
     pub rpc_url: String,
     pub data_dir: PathBuf,
     #[serde(flatten)]
