@@ -24,7 +24,7 @@ const MOST: u32 = 50;
 pub struct Delivery {
     id: i64,
     url: String,
-    event: &'static str,
+    event: String,
     invoice_id: String,
     state: &'static str,
     tries: u64,

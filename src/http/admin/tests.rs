@@ -70,10 +70,16 @@ async fn the_overview_counts_what_there_is() {
     house.state.standing.report("lane", Some("no gas at https://node.example/key".into()));
     let look = |path: &'static str| house.ask_admin("GET", path, "").header("x-api-key", &key).send();
     let overview = look("/admin/overview").await.body;
-    assert_eq!((&overview["counts"][0]["status"], &overview["counts"][0]["count"]), (&"PENDING".into(), &2.into()));
+    assert_eq!(
+        (&overview["counts"][0]["status"], &overview["counts"][0]["count"]),
+        (&"PENDING".into(), &2.into())
+    );
     assert!(!overview["troubles"].to_string().contains("node.example"));
     let held = &overview["held"][0];
-    assert_eq!((&held["symbol"], &held["held"], &held["balance"]), (&"DEMO".into(), &"0".into(), &"0".into()));
+    assert_eq!(
+        (&held["symbol"], &held["held"], &held["balance"]),
+        (&"DEMO".into(), &"0".into(), &"0".into())
+    );
     let found = look("/admin/preauths?invoice=INV-2").await.body;
     assert_eq!(found["data"].as_array().unwrap().len(), 1);
     assert_eq!(found["data"][0]["tenant"], "shop");

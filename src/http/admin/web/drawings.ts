@@ -33,7 +33,7 @@ export function columns(hours: Hour[], kind: string, title: string): SVGElement 
 
 /** A stream from the payer through the escrow, split to scale where it parts. */
 export function stream(hold: Hold): SVGElement {
-  const [wide, band] = [640, 110];
+  const [wide, band] = [440, 96];
   const parts = ([["held", "in escrow"], ["received", "receiver"], ["returned", "back to payer"], ["claimable", "payer can claim"]] as const)
     .map(([name, words]) => ({ name, words, units: BigInt(hold.flow[name]) })).filter(({ units }) => units > 0n);
   const whole = parts.reduce((sum, { units }) => sum + units, 0n);
@@ -42,13 +42,13 @@ export function stream(hold: Hold): SVGElement {
     return shape("svg", { viewBox: `0 0 ${wide} 40`, role: "img", "aria-label": "No tokens were moved" }, shape("text", { x: 0, y: 24, class: "quiet" }, "No tokens were moved"));
   }
   const gap = 44;
-  const high = 40 + band + gap * (parts.length - 1) + 30;
+  let bottom = 40 + band;
   const nodes: Node[] = [
-    shape("rect", { x: 0, y: 40, width: 14, height: band, class: "held", rx: 2 }),
+    shape("rect", { x: 0, y: 40, width: 12, height: band, class: "held", rx: 2 }),
     shape("text", { x: 0, y: 14 }, label(whole)), shape("text", { x: 0, y: 31, class: "quiet" }, "payer"),
-    shape("rect", { x: 220, y: 40, width: 14, height: band, class: "held", rx: 2 }),
-    shape("text", { x: 220, y: 31, class: "quiet" }, "escrow"),
-    shape("path", { d: `M14 40H220V${40 + band}H14Z`, class: "held pale" }),
+    shape("rect", { x: 112, y: 40, width: 12, height: band, class: "held", rx: 2 }),
+    shape("text", { x: 112, y: 31, class: "quiet" }, "escrow"),
+    shape("path", { d: `M12 40H112V${40 + band}H12Z`, class: "held pale" }),
   ];
   let [from, to] = [40, 40];
   for (const { name, words, units } of parts) {
@@ -56,16 +56,17 @@ export function stream(hold: Hold): SVGElement {
     const height = Math.max(1, (Number((units * 1000n) / whole) / 1000) * band);
     if (name !== "held") {
       nodes.push(
-        shape("path", { d: `M234 ${from}C330 ${from} 330 ${to} 426 ${to}V${to + height}C330 ${to + height} 330 ${from + height} 234 ${from + height}Z`, class: `${name} pale` }),
-        shape("rect", { x: 426, y: to, width: 14, height, class: name, rx: 2 }),
+        shape("path", { d: `M124 ${from}C180 ${from} 180 ${to} 236 ${to}V${to + height}C180 ${to + height} 180 ${from + height} 124 ${from + height}Z`, class: `${name} pale` }),
+        shape("rect", { x: 236, y: to, width: 12, height, class: name, rx: 2 }),
       );
-      nodes.push(shape("text", { x: 450, y: to + 12 }, label(units)), shape("text", { x: 450, y: to + 29, class: "quiet" }, words));
+      nodes.push(shape("text", { x: 257, y: to + 13 }, label(units)), shape("text", { x: 257, y: to + 30, class: "quiet" }, words));
     } else {
-      nodes.push(shape("text", { x: 246, y: 40 + band / 2 }, label(units)), shape("text", { x: 246, y: 40 + band / 2 + 17, class: "quiet" }, words));
+      nodes.push(shape("text", { x: 134, y: 40 + band / 2 }, label(units)), shape("text", { x: 134, y: 40 + band / 2 + 17, class: "quiet" }, words));
     }
+    bottom = Math.max(bottom, to + height, to + 34);
     from += height;
     to += Math.max(height, 18) + gap - 18;
   }
   const told = parts.map(({ words, units }) => `${label(units)} ${words}`).join(", ");
-  return shape("svg", { viewBox: `0 0 ${wide} ${Math.max(high, to)}`, role: "img", id: "flow", "aria-label": `${label(whole)} from the payer: ${told}` }, ...nodes);
+  return shape("svg", { viewBox: `0 0 ${wide} ${bottom + 4}`, role: "img", id: "flow", "aria-label": `${label(whole)} from the payer: ${told}` }, ...nodes);
 }
