@@ -95,7 +95,7 @@ describe("the dashboard", () => {
     await until("it is told", () => heard.length === 1);
     const { browser, page } = await entered();
     await page.getByRole("link", { name: "Webhooks" }).click();
-    await page.getByRole("button", { name: `Send preauth.authorized of ${invoiceId} again` }).click();
+    await page.getByRole("button", { name: `Send again: preauth.authorized of ${invoiceId}` }).click();
     await until("it is told again", () => heard.length === 2);
     assert.equal(heard[0], heard[1]);
     await isAccessible(page);

@@ -88,7 +88,7 @@ export function webhooks(rows: Delivery[], resend: (id: number) => void): Node[]
   return [el("h1", { class: "wide" }, "Webhooks"), card("Last deliveries", true, table(["Event", "Invoice", "To", "State", "Tries", "Answer", "Again"],
     rows.map((row) => [
       row.event, row.invoiceId, row.url, tag(row.state), String(row.tries), row.status === null ? (row.error ?? "–") : String(row.status),
-      el("button", { type: "button", id: `resend-${row.id}`, "aria-label": `Send ${row.event} of ${row.invoiceId} again`, click: () => resend(row.id) }, "Send again"),
+      el("button", { type: "button", id: `resend-${row.id}`, "aria-label": `Send again: ${row.event} of ${row.invoiceId}`, click: () => resend(row.id) }, "Send again"),
     ]), "Nothing was sent yet."))];
 }
 
