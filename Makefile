@@ -60,9 +60,11 @@ test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 check-artifacts: $(NPM_PACKAGES) ## Check that the committed ABI and bytecode are what the sources compile to
 	$(NPM_RUN) artifacts:check
 
-check-page: $(NPM_PACKAGES) ## Check that the committed page for payers is what its sources build to, and its types
+check-page: $(NPM_PACKAGES) ## Check that the committed pages (payers', dashboard) are what their sources build to, and their types
 	$(NPM_RUN) page:types
 	$(NPM_RUN) page:check
+	$(NPM_RUN) dashboard:types
+	$(NPM_RUN) dashboard:check
 
 gas: $(NPM_PACKAGES) ## Print what a preauthorization costs on chain; fails above the limits or above what it was
 	$(NPM_RUN) gas
@@ -71,7 +73,7 @@ lint: ## Check formatting, and clippy without a warning
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 
-test-page: $(NPM_PACKAGES) ## Use the page for payers in a real Chromium, where there is one
+test-page: $(NPM_PACKAGES) ## Use the pages in a real Chromium, where there is one
 	cargo build --bin preauthd
 	$(NPM_RUN) page:test
 
@@ -111,8 +113,9 @@ endif
 artifacts: $(NPM_PACKAGES) ## Compile the contracts anew into contracts/artifacts
 	$(NPM_RUN) artifacts
 
-page: $(NPM_PACKAGES) ## Bundle the page for payers anew into src/http/pay/built
+page: $(NPM_PACKAGES) ## Bundle the pages anew: src/http/pay/built, src/http/admin/built
 	$(NPM_RUN) page
+	$(NPM_RUN) dashboard
 
 clean: ## Remove everything that was built, installed or kept by dev
 	cargo clean

@@ -51,6 +51,10 @@ pub enum LogFormat {
 pub struct Config {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    /// Where those who run the daemon are let in; `None`: nowhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// A block explorer, for links; `None`: there are none.
+    pub explorer_url: Option<String>,
     pub lane: LaneSettings,
     /// What payers see before `/pay/…`; `None`: `http://` and where the API listens.
     pub public_url: Option<String>,

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::numbers;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
-    DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running, router, webhook_body,
+    AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
+    admin_router, router, webhook_body,
 };
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
 use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
@@ -37,6 +38,10 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub struct DaemonConfig {
     pub data_dir: PathBuf,
     pub listen: SocketAddr,
+    /// Where those who run the daemon are let in; `None`: nowhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// A block explorer, for links.
+    pub explorer_url: Option<String>,
     pub rpc: RpcEndpoints,
     /// The chain the node must be on.
     pub chain_id: u64,
@@ -66,6 +71,8 @@ pub struct DaemonConfig {
 pub struct Daemon {
     /// Where the API listens; the port is the real one where 0 was asked for.
     pub address: SocketAddr,
+    /// Where the admin listener is, if there is one.
+    pub admin_address: Option<SocketAddr>,
     store: Store,
     /// Ends the acceptance of requests.
     close_door: CancellationToken,
@@ -183,8 +190,15 @@ impl Daemon {
             request_timeout: config.request_timeout,
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
-        let preauths =
-            Preauths::new(store.clone(), chain, clock.clone(), signals.clone(), standing.clone(), settings);
+        let operators: Vec<Address> = settings.operators.clone();
+        let preauths = Preauths::new(
+            store.clone(),
+            chain.clone(),
+            clock.clone(),
+            signals.clone(),
+            standing.clone(),
+            settings,
+        );
         workers.spawn(preauths.clone().keep_asking_tokens(stop.clone()));
         let listener = tokio::net::TcpListener::bind(config.listen)
             .await
@@ -210,11 +224,20 @@ impl Daemon {
             running: Running::default(),
             dev,
         };
+        let mut admin_address = None;
+        if let Some(listen) = config.admin_listen {
+            let listener = tokio::net::TcpListener::bind(listen)
+                .await
+                .with_context(|| format!("listening on {listen} (admin_listen)"))?;
+            admin_address = Some(listener.local_addr()?);
+            let admin = AdminState::new(state.clone(), chain, operators, config.explorer_url);
+            workers.spawn(serve_admin(listener, admin, stop.clone()));
+        }
         let serving =
             axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
-        Ok(Self { address, store, close_door, signals, serving, stop, workers, _lock: lock })
+        Ok(Self { address, admin_address, store, close_door, signals, serving, stop, workers, _lock: lock })
     }
 
     /// Resolves when a part of the daemon has come to an end by itself: a fault.
@@ -246,6 +269,22 @@ impl Daemon {
         self.stop.cancel();
         while self.workers.join_next().await.is_some() {}
         self.store.close().await;
+    }
+}
+
+/// Lets in those who run the daemon, until it stops.
+async fn serve_admin(listener: tokio::net::TcpListener, state: AdminState, stop: CancellationToken) {
+    let serving =
+        axum::serve(listener, admin_router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let too_long = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => if let Err(error) = served {
+            tracing::error!(%error, "the admin listener failed");
+        },
+        () = too_long => {}
     }
 }
 

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use serde::Serialize;
 use serde_json::json;
 
-use super::surroundings::{Surroundings, change};
+use super::surroundings::{Surroundings, act};
 use crate::chain::wall_now;
 use crate::model::Preauth;
 use crate::preauth::{Cancellation, cancel_unclaimed};
@@ -83,9 +83,10 @@ async fn list(around: &Surroundings, limit: u32) -> anyhow::Result<()> {
 
 async fn cancel(around: &Surroundings, preauth_id: B256) -> anyhow::Result<()> {
     let store = around.existing_store().await?;
-    let begun =
-        change(&store, move |tx| async move { cancel_unclaimed(tx, preauth_id, wall_now()).await }.boxed())
-            .await;
+    let begun = act(&store, "hold.cancel", &preauth_id.to_string(), move |tx| {
+        async move { cancel_unclaimed(tx, preauth_id, wall_now()).await }.boxed()
+    })
+    .await;
     store.close().await;
     match begun? {
         Cancellation::Begun => {}

@@ -3,6 +3,8 @@
 //! Only `serve` and `dev` run a daemon. The other commands open the same database beside it (it is built for that), or
 //! send one transaction with a key that the daemon never holds.
 
+mod admin;
+mod audit;
 mod backup;
 mod completion;
 mod config;
@@ -67,6 +69,8 @@ Administer the database (beside a running daemon, too):
   tenant    Merchant systems: their API keys, limits and rules
   token     The tokens that may be used
   webhook   Where tenants are told of events
+  admin     Keys of those who run the daemon, for the dashboard
+  audit     What was done by those who run it
   hold      Holds recovered from the chain that no tenant has claimed yet
   reconcile Compare every preauthorization with the chain, and repair what differs
   report    The accounts: what was authorized, settled and released, and what it cost
@@ -156,6 +160,9 @@ enum Command {
     Hold(hold::Hold),
     #[command(subcommand)]
     Report(report::Report),
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    Audit(audit::Audit),
     Reconcile(reconcile::Reconcile),
     Backup(backup::Backup),
     Config(config::PrintConfig),
@@ -179,6 +186,8 @@ pub async fn main() -> ExitCode {
         Command::Webhook(webhook) => webhook.run(&around).await,
         Command::Hold(hold) => hold.run(&around).await,
         Command::Report(report) => report.run(&around).await,
+        Command::Admin(admin) => admin.run(&around).await,
+        Command::Audit(audit) => audit.run(&around).await,
         Command::Config(config) => config.run(),
         Command::Completion(completion) => completion.run(&mut CommandLine::command()),
         // What it finds is its answer, so its exit code says more than done or failed.

@@ -40,6 +40,8 @@ impl Operator {
         let escrow = escrow(&config)?;
         let key = change.key.open()?;
         let chain = connect(&config).await?;
+        let word = if allowed { "operator.allow" } else { "operator.revoke" };
+        around.note(word, &change.operator.to_string()).await?;
         let mined = chain.transact(&key, Step::set_operator(escrow, change.operator, allowed)).await?;
         let verb = if allowed { "may now operate" } else { "may no longer operate" };
         around.output.done(

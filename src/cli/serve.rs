@@ -96,6 +96,8 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
     Ok(DaemonConfig {
         data_dir: config.data_dir.clone(),
         listen: config.listen,
+        admin_listen: config.admin_listen,
+        explorer_url: config.explorer_url.clone(),
         rpc: rpc.clone(),
         chain_id,
         escrow,

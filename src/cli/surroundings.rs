@@ -8,9 +8,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::output::Output;
-use crate::chain::Chain;
+use crate::chain::{Chain, wall_now};
 use crate::config::{Config, ConfigError, missing};
 use crate::model::Tenant;
+use crate::store::audit::{self, Act};
 use crate::store::{Connection, Store, StoreError, StoreReader, tenants};
 
 pub(super) struct Surroundings {
@@ -26,6 +27,20 @@ impl Surroundings {
     /// The configured database; it is created where there is none.
     pub async fn store(&self) -> anyhow::Result<Store> {
         open(&self.config()?).await
+    }
+
+    /// Writes down, before it is done, an act whose effect is not in the database, where there is one: who sends a transaction
+    /// may have none.
+    pub async fn note(&self, act: &'static str, subject: &str) -> anyhow::Result<()> {
+        let config = self.config()?;
+        if !Store::is_in(&config.data_dir) {
+            return Ok(());
+        }
+        let store = open(&config).await?;
+        let act = by_us(act, subject);
+        change(&store, move |tx| async move { audit::note(tx, &act, wall_now()).await }.boxed()).await?;
+        store.close().await;
+        Ok(())
     }
 
     /// The configured database, to look at: a mistyped folder shall not look like an empty database.
@@ -85,6 +100,39 @@ pub(super) async fn tenant(connection: &mut Connection, name: &str) -> anyhow::R
     tenants::by_name(connection, name)
         .await?
         .with_context(|| format!("there is no tenant {name:?}; `preauthd tenant list` shows those there are"))
+}
+
+/// Runs one change of whoever runs this command, and writes it down in the same transaction: that it was done, or that it was asked
+/// for where it changed nothing.
+pub(super) async fn act<T, F>(
+    store: &Store,
+    act: &'static str,
+    subject: &str,
+    change: F,
+) -> Result<T, StoreError>
+where
+    F: for<'c> FnOnce(&'c mut Connection) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+    T: Send + 'static,
+{
+    let act = by_us(act, subject);
+    self::change(store, move |tx| {
+        async move {
+            audit::note(tx, &act, wall_now()).await?;
+            change(tx).await
+        }
+        .boxed()
+    })
+    .await
+}
+
+/// An act of whoever runs this command, by the name of his account.
+fn by_us(act: &'static str, subject: &str) -> Act {
+    let account = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    Act {
+        actor: format!("cli {}", account.unwrap_or_default()).trim_end().to_owned(),
+        act,
+        subject: subject.to_owned(),
+    }
 }
 
 /// Runs one change, durable when this returns.

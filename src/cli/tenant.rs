@@ -8,7 +8,7 @@ use futures::FutureExt;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::surroundings::{Surroundings, change, tenant};
+use super::surroundings::{Surroundings, act, tenant};
 use super::tenant_key::Key;
 use crate::chain::wall_now;
 use crate::model::{self, Rules, TenantId};
@@ -136,8 +136,10 @@ async fn create(
     tenant.id = id.unwrap_or(tenant.id);
     settings.lay_over(&mut tenant);
     let listed = Listed::from(tenant.clone());
-    let added =
-        change(&store, move |tx| async move { tenants::insert(tx, &tenant, wall_now()).await }.boxed()).await;
+    let added = act(&store, "tenant.create", &name, move |tx| {
+        async move { tenants::insert(tx, &tenant, wall_now()).await }.boxed()
+    })
+    .await;
     store.close().await;
     match added {
         Err(error) if error.is_unique_violation() => {
@@ -200,7 +202,7 @@ async fn set(
     let store = around.existing_store().await?;
     let wanted = tenant(&mut *store.read().await?, name).await?.id;
     // Read again inside the change, so that two that are made at once do not undo each other.
-    let changed = change(&store, move |tx| {
+    let changed = act(&store, "tenant.set", name, move |tx| {
         async move {
             let Some(mut tenant) = tenants::by_id(tx, wanted).await? else { return Ok(None) };
             settings.lay_over(&mut tenant);

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 
-use super::surroundings::{Surroundings, change, tenant};
+use super::surroundings::{Surroundings, act, tenant};
 use crate::chain::wall_now;
 use crate::http::api_key;
 use crate::model::{self, TenantId};
@@ -106,8 +106,9 @@ pub(super) async fn store_new_key(
 ) -> Result<SecretString, StoreError> {
     let key = api_key::generate();
     let (prefix, hash) = (key.prefix, key.hash);
-    change(store, move |tx| {
-        async move { api_keys::insert(tx, tenant, &prefix, &hash, &scopes, wall_now()).await }.boxed()
+    let named = prefix.clone();
+    act(store, "api_key.new", &format!("{prefix} of tenant {}", tenant.0), move |tx| {
+        async move { api_keys::insert(tx, tenant, &named, &hash, &scopes, wall_now()).await }.boxed()
     })
     .await?;
     Ok(key.secret)
@@ -141,7 +142,7 @@ async fn revoke(around: &Surroundings, name: &str, prefix: String) -> anyhow::Re
     // Someone in a hurry may give the whole key.
     let prefix = prefix.splitn(3, '_').take(2).collect::<Vec<_>>().join("_");
     let wanted = prefix.clone();
-    let revoked = change(&store, move |tx| {
+    let revoked = act(&store, "api_key.revoke", &format!("{prefix} of {name}"), move |tx| {
         async move { api_keys::revoke(tx, tenant.id, &wanted, wall_now()).await }.boxed()
     })
     .await?;

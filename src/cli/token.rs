@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::operator::{account, address};
 use super::output::complain;
-use super::surroundings::{Surroundings, change, connect};
+use super::surroundings::{Surroundings, act, connect};
 use crate::chain::{TransferProbe, wall_now};
 use crate::model::{self, Account, ConsentKind};
 use crate::store::{StoreError, tokens};
@@ -127,7 +127,7 @@ async fn add(around: &Surroundings, wish: Add) -> anyhow::Result<()> {
     let token = model::Token { contract: wish.token, symbol, decimals, active: true, signing };
     let store = around.store().await?;
     let (known, saved) = (token.contract.address(), token.clone());
-    let previous = change(&store, move |tx| {
+    let previous = act(&store, "token.add", &written, move |tx| {
         async move {
             let previous = tokens::by_address(tx, known).await?;
             // Amounts of its holds were written with the decimals of then.
@@ -175,7 +175,8 @@ async fn list(around: &Surroundings) -> anyhow::Result<()> {
 
 async fn set_active(around: &Surroundings, address: Address, active: bool) -> anyhow::Result<()> {
     let store = around.existing_store().await?;
-    let changed = change(&store, move |tx| {
+    let word = if active { "token.enable" } else { "token.disable" };
+    let changed = act(&store, word, &address.to_string(), move |tx| {
         async move {
             let Some(mut token) = tokens::by_address(tx, address).await? else { return Ok(None) };
             token.active = active;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::key_flags::KeyFlags;
 use super::operator::{account, address};
 use super::output::complain;
-use super::surroundings::{Surroundings, change, connect, escrow, tenant};
+use super::surroundings::{Surroundings, act, connect, escrow, tenant};
 use crate::chain::{Step, wall_now};
 use crate::model::{Account, WalletRole};
 use crate::store::{Connection, wallets};
@@ -118,7 +118,8 @@ async fn register(around: &Surroundings, wish: Register) -> anyhow::Result<()> {
     let tenant = tenant(&mut *store.read().await?, &wish.tenant).await?;
     let role = WalletRole::from(wish.role);
     let account = wish.address.clone();
-    change(&store, move |tx| {
+    let subject = format!("{} of {}", account.written(), wish.tenant);
+    act(&store, "wallet.register", &subject, move |tx| {
         async move { wallets::register(tx, tenant.id, &account, role, wall_now()).await }.boxed()
     })
     .await?;
@@ -199,7 +200,7 @@ async fn remove(
 ) -> anyhow::Result<()> {
     let store = around.existing_store().await?;
     let tenant = tenant(&mut *store.read().await?, name).await?;
-    let removed = change(&store, move |tx| {
+    let removed = act(&store, "wallet.remove", &format!("{address} of {name}"), move |tx| {
         async move { wallets::remove(tx, tenant.id, address, role, wall_now()).await }.boxed()
     })
     .await?;
@@ -223,6 +224,8 @@ async fn on_chain(around: &Surroundings, wish: OnChain, allow: bool) -> anyhow::
     } else {
         Step::remove_receiver(escrow, wish.receiver)
     };
+    let word = if allow { "receiver.allow" } else { "receiver.disallow" };
+    around.note(word, &wish.receiver.to_string()).await?;
     let mined = chain.transact(&key, step).await?;
     let active_from = chain.receiver_active_from(escrow, wish.receiver).await?.map(|time| time.to_rfc3339());
     let text = match &active_from {

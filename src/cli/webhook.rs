@@ -155,9 +155,25 @@ impl Webhook {
         // Nobody in this process listens: the daemon looks by itself.
         let webhooks = Webhooks::new(store.clone(), Signals::default(), around.config()?.webhooks()?);
         let tenant = tenant(&mut *store.read().await?, self.tenant()).await?.id;
+        if let Some(act) = self.act() {
+            around.note(act, self.tenant()).await?;
+        }
         let done = self.carry_out(around, &webhooks, tenant).await;
         store.close().await;
         done
+    }
+
+    /// How the audit log calls it; `None`: nothing is done.
+    fn act(&self) -> Option<&'static str> {
+        match self {
+            Self::Add { .. } => Some("webhook.add"),
+            Self::Remove { .. } => Some("webhook.remove"),
+            Self::Rotate { .. } => Some("webhook.rotate"),
+            Self::Disable { .. } => Some("webhook.disable"),
+            Self::Enable { .. } => Some("webhook.enable"),
+            Self::Resend { .. } => Some("webhook.resend"),
+            Self::List { .. } | Self::Deliveries { .. } => None,
+        }
     }
 
     fn tenant(&self) -> &str {

@@ -24,9 +24,11 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-pub(super) const KEYS: [&str; 32] = [
+pub(super) const KEYS: [&str; 34] = [
     "data_dir",
     "listen",
+    "admin_listen",
+    "explorer_url",
     "public_url",
     "wallet_rpc_url",
     "rpc_url",
@@ -87,6 +89,16 @@ impl Reader {
                     text.parse().ok()
                 })
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            admin_listen: self.text(
+                "admin_listen",
+                "an IP address and a port, such as \"127.0.0.1:8081\"",
+                |text| text.parse().ok(),
+            ),
+            explorer_url: self.text(
+                "explorer_url",
+                "an http:// or https:// URL without query and fragment, such as \"https://etherscan.io\"",
+                |text| is_base(text).then(|| text.trim_end_matches('/').to_owned()),
+            ),
             public_url: self.text(
                 "public_url",
                 "an http:// or https:// URL without query and fragment, such as \"https://pay.example\"",

@@ -1,6 +1,6 @@
 //! API keys: how they look, how they are made, how one is recognised.
 //!
-//! A key is `pak_<8 hex digits>_<64 hex digits>`. What comes before the second underscore is its prefix: not secret,
+//! A tenant's key is `pak_<8 hex digits>_<64 hex digits>`; one of those who run the daemon begins with `pad_` instead. What comes before the second underscore is its prefix: not secret,
 //! shown in lists and used to find the row. The rest is 256 random bits. Only the SHA-256 of the whole is stored; a
 //! random key of that length needs no slow hash.
 
@@ -11,6 +11,8 @@ use subtle::ConstantTimeEq;
 
 /// What every key begins with, so that a leaked one is recognised as what it is.
 const MARK: &str = "pak_";
+/// What every admin key begins with: of the same length.
+const ADMIN_MARK: &str = "pad_";
 /// Hexadecimal digits that name a key.
 const NAME_DIGITS: usize = 8;
 /// Hexadecimal digits of the secret: 256 bits.
@@ -28,12 +30,22 @@ pub struct NewApiKey {
     pub hash: [u8; 32],
 }
 
-/// Makes a key from the operating system's randomness.
+/// Makes a tenant's key from the operating system's randomness.
 #[must_use]
 pub fn generate() -> NewApiKey {
+    generate_marked(MARK)
+}
+
+/// Makes an admin key.
+#[must_use]
+pub fn generate_admin() -> NewApiKey {
+    generate_marked(ADMIN_MARK)
+}
+
+fn generate_marked(mark: &str) -> NewApiKey {
     let name: [u8; NAME_DIGITS / 2] = rand::random();
     let secret: [u8; SECRET_DIGITS / 2] = rand::random();
-    let prefix = format!("{MARK}{}", hex::encode(name));
+    let prefix = format!("{mark}{}", hex::encode(name));
     let key = format!("{prefix}_{}", hex::encode(secret));
     let hash = sha256(&key);
     NewApiKey { secret: key.into(), prefix, hash }
@@ -46,11 +58,21 @@ pub struct PresentedKey<'a> {
 }
 
 impl<'a> PresentedKey<'a> {
-    /// `None` for what cannot be a key.
+    /// `None` for what cannot be a tenant's key.
     #[must_use]
     pub fn parse(text: &'a str) -> Option<Self> {
+        Self::parse_marked(MARK, text)
+    }
+
+    /// `None` for what cannot be an admin key.
+    #[must_use]
+    pub fn parse_admin(text: &'a str) -> Option<Self> {
+        Self::parse_marked(ADMIN_MARK, text)
+    }
+
+    fn parse_marked(mark: &str, text: &'a str) -> Option<Self> {
         let (prefix, secret) = text.split_at_checked(PREFIX_LENGTH)?;
-        let name = prefix.strip_prefix(MARK)?;
+        let name = prefix.strip_prefix(mark)?;
         let secret = secret.strip_prefix('_')?;
         let is_hex = |digits: &str| digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if secret.len() != SECRET_DIGITS || !is_hex(name) || !is_hex(secret) {

@@ -106,7 +106,7 @@ impl FromRequestParts<HttpState> for Opener {
     }
 }
 
-fn presented(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn presented(headers: &HeaderMap) -> Option<&str> {
     if let Some(key) = headers.get(API_KEY_HEADER) {
         return key.to_str().ok();
     }

@@ -5,6 +5,7 @@
 //! API key; [`caller`] says who calls, [`json`] and [`shape`] read what was sent,
 //! [`refusals`] is the one table from refusals to answers, [`error`] the envelope, [`edge`] what surrounds every request.
 
+mod admin;
 pub mod api_key;
 mod caller;
 mod cancel;
@@ -67,6 +68,7 @@ use crate::preauth::Preauths;
 use crate::store::Store;
 use crate::webhooks::Webhooks;
 
+pub use admin::{AdminState, admin_router};
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};

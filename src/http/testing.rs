@@ -19,7 +19,10 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::api_key;
-use super::{DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running, router};
+use super::{
+    AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
+    admin_router, router,
+};
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
@@ -27,6 +30,7 @@ use crate::model::{
     TenantId, Token, TokenAmount, derive_preauth_id,
 };
 use crate::preauth::{PreauthSettings, Preauths, Snapshot, Sweeper};
+use crate::store::admin_keys::{self, AdminKey};
 use crate::store::{Store, StoreError, api_keys, instance, preauths, tenants, tokens};
 use crate::webhooks::{WebhookSettings, Webhooks};
 
@@ -143,7 +147,8 @@ impl House {
 
     /// Forgets what is old when the wall clock shows `now`.
     pub async fn sweep_at(&self, now: Millis) {
-        let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), WallClock::played(move || now));
+        let wall = WallClock::played(move || now, |_| std::future::ready(()).boxed());
+        let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), wall);
         let HttpState { store, signals, standing, .. } = self.state.clone();
         Sweeper::new(store, clock, signals, standing, 0).forget().await.unwrap();
     }
@@ -189,6 +194,30 @@ impl House {
             async move { preauths::insert(connection, &new, NOW).await }.boxed()
         });
         insert.await.unwrap();
+    }
+
+    /// A new admin key.
+    pub async fn admin_key(&self, scopes: &[Scope]) -> String {
+        let new = api_key::generate_admin();
+        let (secret, hash) = (new.secret, new.hash);
+        let key = AdminKey {
+            name: "night shift".into(),
+            prefix: new.prefix,
+            scopes: scopes.to_vec(),
+            created_at: NOW,
+            revoked_at: None,
+        };
+        let insert = self.state.store.write::<_, StoreError, _>(move |connection| {
+            async move { admin_keys::insert(connection, &key, &hash).await }.boxed()
+        });
+        insert.await.unwrap();
+        secret.expose_secret().to_owned()
+    }
+
+    /// A request to the admin listener.
+    pub fn ask_admin(&self, method: &str, path: &str, body: &str) -> Ask {
+        let state = AdminState::new(self.state.clone(), self.chain.clone(), Vec::new(), None);
+        Ask { router: admin_router(state), ..self.request(method, path, body) }
     }
 
     pub fn get(&self, path: &str) -> Ask {

@@ -97,7 +97,7 @@ pub async fn revoke(
     Ok(done.rows_affected())
 }
 
-fn scopes(row: &SqliteRow) -> Result<Vec<Scope>, StoreError> {
+pub(super) fn scopes(row: &SqliteRow) -> Result<Vec<Scope>, StoreError> {
     row.try_get::<&str, _>("scopes")?
         .split_whitespace()
         .map(|word| Scope::parse(word).ok_or_else(|| corrupt("scopes", word)))

@@ -9,12 +9,15 @@
 //! anew each time it runs.
 
 pub mod accounts;
+pub mod admin_keys;
 pub mod api_keys;
+pub mod audit;
 pub mod backup;
 pub mod batches;
 pub mod block_times;
 pub mod blocks;
 mod column;
+pub mod dashboard;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;

@@ -20,7 +20,7 @@ use crate::model::{
     Settlement, TenantId, TokenAmount, derive_preauth_id,
 };
 
-const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written, \
+pub(super) const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written, \
     receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent, status, \
     cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written, lock_transaction, \
     close_transaction, deferred_refund, failure, created_at, updated_at, terms_seal, state_seal";

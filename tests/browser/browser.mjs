@@ -1,4 +1,4 @@
-// A payer's browser: pages that are watched for what they must never do, and pictures of what they look like.
+// A person's browser: pages that are watched for what they must never do, and pictures of what they look like.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -13,10 +13,11 @@ export const DESK = { width: 1100, height: 900 };
 export class Browser {
   faults = [];
 
-  /** A browser of one payer, with his wallet in it if he has one. */
-  static async open(chromium, daemon, { wallet, viewport = PHONE, colorScheme = "light", timezoneId = "Europe/Berlin" } = {}) {
+  /** A browser of one person, with his wallet in it if he has one; it may ask `origin` and nothing else. */
+  static async open(chromium, daemon, { wallet, origin = daemon.ready.url, viewport = PHONE, colorScheme = "light", timezoneId = "Europe/Berlin" } = {}) {
     const browser = new Browser();
     browser.daemon = daemon;
+    browser.origin = origin;
     browser.context = await chromium.newContext({ viewport, colorScheme, timezoneId, deviceScaleFactor: 2, isMobile: viewport === PHONE, hasTouch: viewport === PHONE });
     browser.context.on("page", (page) => browser.watch(page));
     if (wallet) await wallet.enter(browser.context);
@@ -31,7 +32,7 @@ export class Browser {
     });
     page.on("request", (request) => {
       const url = new URL(request.url());
-      if (url.protocol !== "data:" && url.origin !== this.daemon.ready.url) note(`asked elsewhere: ${request.url()}`);
+      if (url.protocol !== "data:" && url.origin !== this.origin) note(`asked elsewhere: ${request.url()}`);
     });
   }
 

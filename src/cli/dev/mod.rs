@@ -63,6 +63,9 @@ pub(super) struct Dev {
     /// Where the API listens on 127.0.0.1; 0 takes any free port
     #[arg(long, value_name = "P", default_value_t = 8080)]
     port: u16,
+    /// Where the dashboard and the admin's API listen on 127.0.0.1 [default: any free port]
+    #[arg(long, value_name = "P", default_value_t = 0, hide_default_value = true)]
+    admin_port: u16,
     /// The folder of the database; without --rpc-url what it holds is deleted
     #[arg(long, value_name = "D", default_value = "./.dev")]
     data_dir: PathBuf,
@@ -162,8 +165,9 @@ impl Dev {
         say("  starting the daemon");
         let daemon = Daemon::start(self.daemon_config(listen, rpc, &rpc_url, &saved)?).await?;
         let url = format!("http://{}", daemon.address);
+        let admin_url = daemon.admin_address.map(|address| format!("http://{address}"));
         let data_dir = std::path::absolute(&self.data_dir).context("naming the data folder")?;
-        let ready = Ready { pid: std::process::id(), url, rpc_url, data_dir, saved };
+        let ready = Ready { pid: std::process::id(), url, admin_url, rpc_url, data_dir, saved };
         ready.write(&Ready::file_in(&self.data_dir))?;
         if let Some(file) = &self.ready_file {
             ready.write(file)?;
@@ -225,6 +229,8 @@ impl Dev {
         Ok(DaemonConfig {
             data_dir: self.data_dir.clone(),
             listen,
+            admin_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, self.admin_port))),
+            explorer_url: None,
             rpc,
             chain_id: saved.chain_id,
             escrow: saved.escrow,

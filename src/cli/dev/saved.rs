@@ -24,6 +24,8 @@ pub(in crate::cli) struct Saved {
     pub api_key: String,
     /// Read, write and admin.
     pub admin_key: String,
+    /// Opens the dashboard and the admin's API, and nothing else.
+    pub dashboard_key: String,
     pub tenant: String,
     pub chain_id: u64,
     pub escrow: Address,
@@ -75,6 +77,8 @@ impl Saved {
 pub(in crate::cli) struct Ready {
     pub pid: u32,
     pub url: String,
+    /// Where the dashboard and the admin's API are.
+    pub admin_url: Option<String>,
     pub rpc_url: String,
     pub data_dir: PathBuf,
     #[serde(flatten)]

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use super::cast::{self, KnownWallet};
 use super::saved::{DemoTokenInfo, Saved};
 use crate::chain::{Chain, EscrowPlan, Mined, Step, wall_now};
+use crate::cli::admin;
 use crate::cli::output::say;
 use crate::cli::surroundings::change;
 use crate::cli::tenant::new_tenant;
@@ -19,6 +20,7 @@ use crate::model::{Account, Scope, Tenant, Token, WalletRole};
 use crate::store::{Store, StoreError, tenants, tokens, wallets};
 
 const TENANT: &str = "demo";
+const DASHBOARD_KEY: &str = "dev";
 const TOKEN_NAME: &str = "Demo Dollar";
 const TOKEN_SYMBOL: &str = "USDX";
 const TOKEN_DECIMALS: u8 = 6;
@@ -57,11 +59,12 @@ pub(super) async fn set(chain: &Chain, data_dir: &Path, shared: bool) -> anyhow:
 
     say(&format!("  making the tenant {TENANT:?} with its API keys"));
     let tenant = new_tenant(TENANT.to_owned());
-    let (api_key, admin_key) =
+    let (api_key, admin_key, dashboard_key) =
         fill_database(chain, data_dir, &tenant, token, &cast).await.context("filling the database")?;
     Ok(Saved {
         api_key,
         admin_key,
+        dashboard_key,
         tenant: tenant.id.to_string(),
         chain_id: chain.chain_id(),
         escrow: escrow_address,
@@ -135,7 +138,7 @@ async fn fill_database(
     tenant: &Tenant,
     token: Address,
     cast: &Cast,
-) -> anyhow::Result<(String, String)> {
+) -> anyhow::Result<(String, String, String)> {
     let store = Store::open(data_dir).await?;
     let admitted = Token {
         contract: Account::from_address(token),
@@ -165,6 +168,9 @@ async fn fill_database(
     .await?;
     let api_key = store_new_key(&store, tenant.id, vec![Scope::Read, Scope::Write]).await?;
     let admin_key = store_new_key(&store, tenant.id, Scope::ALL.to_vec()).await?;
+    let dashboard_key = admin::store_new_key(&store, DASHBOARD_KEY.to_owned(), Scope::ALL.to_vec()).await?;
     store.close().await;
-    Ok((api_key.expose_secret().to_owned(), admin_key.expose_secret().to_owned()))
+    let [api_key, admin_key, dashboard_key] =
+        [api_key, admin_key, dashboard_key].map(|key| key.expose_secret().to_owned());
+    Ok((api_key, admin_key, dashboard_key))
 }

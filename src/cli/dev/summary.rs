@@ -65,6 +65,13 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
         admin_curls.delete(&format!("/wallets/{NEW_RECEIVER}")),
         heading("Move the chain's clock by two days: what is open then expires:"),
         curls.post("/dev/advance", r#"{"seconds":172800}"#),
+        heading("The dashboard (log in with the dashboard key), and what it shows:"),
+        ready.admin_url.as_ref().map(|url| format!("{url}/dashboard")).unwrap_or_default(),
+        ready
+            .admin_url
+            .as_ref()
+            .map(|url| Curls { url, key: &saved.dashboard_key }.get("/admin/overview"))
+            .unwrap_or_default(),
         heading("Health, metrics, the API's description:"),
         format!("curl {}/health/live", ready.url),
         format!("curl {}/health/ready", ready.url),
@@ -110,6 +117,7 @@ fn who_is_who(ready: &Ready) -> String {
         "
 API key       {}
 admin key     {}
+dashboard key {}
 tenant        {}
 chain         {} at {}
 escrow        {}
@@ -120,6 +128,7 @@ senders       {}
 database      {}",
         saved.api_key,
         saved.admin_key,
+        saved.dashboard_key,
         saved.tenant,
         saved.chain_id,
         ready.rpc_url,

@@ -1,0 +1,115 @@
+// What is shown follows the address; what it shows is asked again whenever the daemon says that something changed.
+import { el } from "../../pay/web/dom";
+import { ask, hasKey, listen, Refused, take, tell } from "./api";
+import type { Delivery, Entry, Hold, Hour, Overview, Story } from "./api";
+import * as views from "./views";
+
+/** Pause before the stream is asked for again, and between two looks. */
+const AGAIN_MS = 2_000;
+const REST_MS = 1_000;
+
+const page = document.getElementById("page")!;
+const state = document.getElementById("state")!;
+const VIEWS: [string, string][] = [["#/", "Overview"], ["#/webhooks", "Webhooks"], ["#/audit", "Audit log"]];
+
+let shown = "";
+let isLooking = false;
+let isStale = false;
+
+function say(words: string): void {
+  if (state.textContent !== words) state.textContent = words;
+}
+
+function put(nodes: Node[]): void {
+  const focused = document.activeElement instanceof HTMLElement ? document.activeElement.id : "";
+  page.replaceChildren(...nodes);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+function leave(words: string): void {
+  take("");
+  shown = "";
+  document.getElementById("nav")!.replaceChildren();
+  say("");
+  put(views.login(words, enter));
+  document.getElementById("key")?.focus();
+}
+
+function enter(key: string): void {
+  take(key);
+  void look();
+  void follow();
+}
+
+async function made(): Promise<Node[]> {
+  const place = location.hash || "#/";
+  const id = place.match(/^#\/preauth\/([0-9a-f-]+)$/)?.[1];
+  if (id) return views.story(await ask<Story>(`/admin/preauths/${id}`));
+  if (place === "#/webhooks") return views.webhooks((await ask<{ data: Delivery[] }>("/admin/deliveries")).data, resend);
+  if (place === "#/audit") return views.audit((await ask<{ data: Entry[] }>("/admin/audit?limit=100")).data);
+  const [now, hours, newest] = await Promise.all([
+    ask<Overview>("/admin/overview"), ask<{ data: Hour[] }>("/admin/series?hours=48"), ask<{ data: Hold[] }>("/admin/preauths?limit=10"),
+  ]);
+  return views.overview(now, hours.data, newest.data);
+}
+
+async function resend(id: number): Promise<void> {
+  try {
+    await tell(`/admin/deliveries/${id}/resend`);
+    say("Sent again");
+    void look();
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function look(): Promise<void> {
+  if (!hasKey()) return;
+  if (isLooking) {
+    isStale = true;
+    return;
+  }
+  [isLooking, isStale] = [true, false];
+  const place = location.hash || "#/";
+  try {
+    const nodes = await made();
+    if (hasKey() && place === (location.hash || "#/")) {
+      put(nodes);
+      if (place !== shown) {
+        shown = place;
+        document.getElementById("nav")!.replaceChildren(...VIEWS.map(([href, words]) => el("a", { href, ...(href === place ? { "aria-current": "page" } : {}) }, words)));
+      }
+    } else isStale = true;
+  } catch (error) {
+    if (error instanceof Refused && (error.status === 401 || error.status === 403)) leave("This key is not accepted here.");
+    else say(error instanceof Refused ? error.message : "The daemon does not answer");
+  }
+  setTimeout(() => {
+    isLooking = false;
+    if (isStale) void look();
+  }, REST_MS);
+}
+
+async function follow(): Promise<void> {
+  while (hasKey()) {
+    try {
+      const stop = new AbortController();
+      await listen(() => {
+        say("Live");
+        void look();
+      }, stop.signal);
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) return;
+      say("Not live: trying again");
+    }
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
+    void look();
+  }
+}
+
+addEventListener("hashchange", () => {
+  isStale = true;
+  void look();
+  page.focus({ preventScroll: true });
+});
+leave("");
