@@ -39,7 +39,10 @@ impl Life {
             _ => preauths.cancel(&shop, &id, Wait::No).await,
         };
         tracing::debug!(invoice, kind, ending = ?ending.as_ref().map(name), "asked");
-        if let (3, Ok(Ending::Done(_))) = (kind, &ending) {
+        if let (3, Ok(Ending::Done(ended))) = (kind, &ending)
+            && let Some(store) = self.store()
+            && !truth::may_be_paid_by_what_is_signed(&store, ended.preauth.key).await
+        {
             self.ledger.entry(invoice.clone()).or_default().cancelled = true;
         }
         self.hear(&invoice, ending);

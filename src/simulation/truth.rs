@@ -17,7 +17,7 @@ pub struct Told {
     pub accepted: bool,
     /// Was seen as REJECTED: its caller gave up.
     pub rejected: bool,
-    /// Was answered as cancelled.
+    /// Was answered as cancelled, with no settlement signed that could pay it after a reorg.
     pub cancelled: bool,
 }
 
@@ -158,6 +158,14 @@ pub async fn unfinished(store: &Store, now: ChainTime) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether a settlement was signed once. What is signed cannot be taken back: after a reorg it may be mined before the cancel
+/// that its merchant was told of.
+pub async fn may_be_paid_by_what_is_signed(store: &Store, preauth: PreauthKey) -> bool {
+    let mut reader = store.read().await.unwrap();
+    let operations = operations::all_of(&mut reader, preauth).await.unwrap();
+    operations.iter().any(|operation| operation.kind == OperationKind::Settle && operation.batch.is_some())
 }
 
 /// When nothing is left to do: every promise is kept, and the tokens are where they belong.
