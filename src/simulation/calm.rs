@@ -67,7 +67,7 @@ impl Life {
         self.configured.fill(true);
         if !self.weather.strangers {
             let open = match self.store() {
-                Some(store) => batches::open(&mut *store.read().await.unwrap(), None).await.unwrap(),
+                Some(store) => batches::open(&mut store.read().await.unwrap(), None).await.unwrap(),
                 None => Vec::new(),
             };
             let is_busy = |key: &PrivateKeySigner| open.iter().any(|batch| batch.operator == key.address());
