@@ -37,11 +37,15 @@ HARDHAT_STORIES := \
 	two_keys_share_the_work \
 	a_paused_token_fails_its_own_settlement
 
+# Two tools that are written in Python, apart from all else: nothing but `make prove` needs them.
+PYTHON ?= python3
+PROOF_TOOLS := .venv/.installed
+
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
+.PHONY: help run test test-contracts prove prove-slither prove-halmos prove-branches prove-mutants check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -56,6 +60,21 @@ test: test-contracts check-artifacts check-page gas lint test-page test-client s
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt
 	$(NPM_RUN) forge:test
+
+# Takes long, and Python and PyPI: not a part of `make test`.
+prove: prove-slither prove-halmos prove-branches prove-mutants ## Prove what the contract promises; needs Python, takes an hour
+
+prove-slither: $(NPM_PACKAGES) $(PROOF_TOOLS) ## Analyse the contracts' sources; fails on each finding that is not answered
+	$(NPM_RUN) prove:slither
+
+prove-halmos: $(NPM_PACKAGES) $(PROOF_TOOLS) ## Prove what the escrow's methods do, for all inputs
+	$(NPM_RUN) prove:halmos
+
+prove-branches: $(NPM_PACKAGES) ## Check that the tests take each branch of the escrow
+	$(NPM_RUN) prove:branches
+
+prove-mutants: $(NPM_PACKAGES) ## Check that the tests notice small faults of the escrow
+	$(NPM_RUN) prove:mutants
 
 check-artifacts: $(NPM_PACKAGES) ## Check that the committed ABI and bytecode are what the sources compile to
 	$(NPM_RUN) artifacts:check
@@ -119,7 +138,7 @@ page: $(NPM_PACKAGES) ## Bundle the pages anew: src/http/pay/built, src/http/adm
 
 clean: ## Remove everything that was built, installed or kept by dev
 	cargo clean
-	rm -rf node_modules tests/hardhat/node_modules tests/client/node_modules tests/client/generated contracts/out contracts/cache .dev
+	rm -rf .venv node_modules tests/hardhat/node_modules tests/client/node_modules tests/client/generated contracts/out contracts/cache .dev
 
 $(NPM_PACKAGES): package.json package-lock.json
 	npm ci --loglevel=error
@@ -127,6 +146,11 @@ $(NPM_PACKAGES): package.json package-lock.json
 
 $(CLIENT): tests/client/package.json tests/client/package-lock.json
 	cd tests/client && npm ci --loglevel=error
+	@touch $@
+
+$(PROOF_TOOLS): contracts/proofs/requirements.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --requirement $<
 	@touch $@
 
 $(HARDHAT): tests/hardhat/package.json tests/hardhat/package-lock.json

@@ -3,7 +3,7 @@
 // Where npm has no binary for the platform, one on the PATH is taken.
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
@@ -24,9 +24,19 @@ export function foundryTool(name) {
 
 /** Runs a tool in the root of the repository and answers its exit code. */
 export function runFoundryTool(name, args) {
-  const { status, error } = spawnSync(foundryTool(name), args, { cwd: root, stdio: "inherit" });
+  return run(foundryTool(name), args, {}, "run npm ci, or install Foundry");
+}
+
+/** Runs a program that looks for `forge` on the PATH. */
+export function runWithFoundry(program, args) {
+  const PATH = [dirname(foundryTool("forge")), process.env.PATH].join(delimiter);
+  return run(program, args, { PATH }, "make prove installs it");
+}
+
+function run(program, args, env, remedy) {
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: "inherit", env: { ...process.env, ...env } });
   if (error) {
-    console.error(`${name} did not start: ${error.message}; run npm ci, or install Foundry`);
+    console.error(`${program} did not start: ${error.message}; ${remedy}`);
     return 127;
   }
   return status ?? 1;

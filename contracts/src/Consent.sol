@@ -39,8 +39,10 @@ abstract contract Consent is IPreauthEscrow, EIP712 {
     /// last byte would have to be 27 or 28.
     bytes32 private constant UNDEPLOYED = 0x6492649264926492649264926492649264926492649264926492649264926492;
 
+    // slither-disable-start naming-convention: constants have capitals, and so have their getters.
     address public immutable PERMIT2;
     WalletDeployer public immutable WALLET_DEPLOYER;
+    // slither-disable-end naming-convention
 
     constructor(address permit2) EIP712("PreauthEscrow", "1") {
         if (permit2 != address(0) && permit2.code.length == 0) revert InvalidSetting();
@@ -52,6 +54,7 @@ abstract contract Consent is IPreauthEscrow, EIP712 {
     /// already.
     function hashTerms(Terms memory terms) public pure returns (bytes32 termsHash) {
         bytes32 typeHash = TERMS_TYPEHASH;
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let encoded := mload(0x40)
             mstore(encoded, typeHash)
@@ -70,6 +73,7 @@ abstract contract Consent is IPreauthEscrow, EIP712 {
         bytes calldata payload = consent[1:];
         if (kind == BY_SIGNATURE) {
             _checkSignature(terms.sender, termsHash, payload);
+            // slither-disable-next-line arbitrary-send-erc20: the sender signed for this, which was checked just now.
             IERC20(terms.token).safeTransferFrom(terms.sender, address(this), terms.hold);
         } else if (kind == BY_PERMIT) {
             if (payload.length < 2) revert InvalidConsent();
@@ -77,6 +81,7 @@ abstract contract Consent is IPreauthEscrow, EIP712 {
             if (payload.length < split) revert InvalidConsent();
             _tryPermit(terms, payload[2:split]);
             _checkSignature(terms.sender, termsHash, payload[split:]);
+            // slither-disable-next-line arbitrary-send-erc20: the sender signed for this, which was checked just now.
             IERC20(terms.token).safeTransferFrom(terms.sender, address(this), terms.hold);
         } else if (kind == BY_AUTHORIZATION) {
             _receiveWithAuthorization(terms, termsHash, payload);
@@ -92,6 +97,7 @@ abstract contract Consent is IPreauthEscrow, EIP712 {
     function _checkSignature(address sender, bytes32 termsHash, bytes calldata wrapped) private {
         bytes calldata signature = _unwrapped(sender, wrapped);
         bytes32 digest = _hashTypedDataV4(termsHash);
+        // slither-disable-next-line unused-return: a detail of the failure.
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && signer == sender) return;
         if (!SignatureChecker.isValidERC1271SignatureNowCalldata(sender, digest, signature)) revert InvalidConsent();
@@ -112,6 +118,7 @@ abstract contract Consent is IPreauthEscrow, EIP712 {
                 abi.encodeCall(IERC7597.permit, (terms.sender, address(this), terms.hold, terms.expiresAt, signature));
         }
         address token = terms.token;
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             pop(call(gas(), token, 0, add(data, 0x20), mload(data), 0, 0))
         }

@@ -29,8 +29,10 @@ abstract contract Gate is IPreauthEscrow {
 
     function _setOperator(address operator, bool allowed) internal {
         isOperator[operator] = allowed;
+        // slither-disable-start costly-loop: the loop is the constructor's, over the first operators.
         if (allowed && leadOperator == address(0)) leadOperator = operator;
         if (!allowed && leadOperator == operator) leadOperator = address(0);
+        // slither-disable-end costly-loop
         emit OperatorSet(operator, allowed);
     }
 

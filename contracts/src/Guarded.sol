@@ -47,6 +47,7 @@ abstract contract Guarded is IPreauthEscrow {
     function _tryTransfer(address token, address to, uint256 amount) internal returns (bool success) {
         bytes4 selector = IERC20.transfer.selector;
         _checkGas(REFUND_GAS);
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             let data := mload(0x40)
             mstore(data, selector)
@@ -65,6 +66,7 @@ abstract contract Guarded is IPreauthEscrow {
     function _balance(address token) internal view returns (uint256 amount) {
         bytes4 selector = IERC20.balanceOf.selector;
         bool success;
+        // slither-disable-next-line assembly
         assembly ("memory-safe") {
             mstore(0x00, selector)
             mstore(0x04, address())

@@ -18,8 +18,11 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
 
     uint40 private constant LONGEST_RECEIVER_DELAY = 365 days;
 
+    // slither-disable-start naming-convention: constants have capitals, and so have their getters.
     uint40 public immutable MAX_HOLD;
     uint40 public immutable RECEIVER_DELAY;
+
+    // slither-disable-end naming-convention
 
     /// @dev A struct only so that its slot is computed once and handed around.
     struct Record {
@@ -47,6 +50,7 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
         if (maxHold == 0 || receiverDelay > LONGEST_RECEIVER_DELAY) revert InvalidSetting();
         MAX_HOLD = maxHold;
         RECEIVER_DELAY = receiverDelay;
+        // slither-disable-next-line missing-zero-check: zero is no guardian, and that is allowed.
         guardian = guardian_;
         emit GuardianSet(guardian_);
         for (uint256 i = 0; i < operators.length; ++i) {
@@ -104,6 +108,7 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
     }
 
     function setGuardian(address newGuardian) external onlyOwner {
+        // slither-disable-next-line missing-zero-check: zero is no guardian, and that is allowed.
         guardian = newGuardian;
         emit GuardianSet(newGuardian);
     }
@@ -147,6 +152,8 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
         emit Authorized(terms.preauthId, terms.sender, terms.receiver, terms.token, terms.hold, terms.expiresAt);
 
         uint256 balanceBefore = _balance(terms.token);
+        // The allowance of whom an operator names: he has not demanded signatures, and the receiver is registered.
+        // slither-disable-next-line arbitrary-send-erc20
         if (consent.length == 0) IERC20(terms.token).safeTransferFrom(terms.sender, address(this), terms.hold);
         else _pullSigned(terms, termsHash, consent);
         uint256 balanceAfter = _balance(terms.token);
@@ -160,6 +167,7 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
     function _settle(Terms memory terms, uint96 amount) internal override exclusive {
         _checkOperator();
         Record storage record = _openRecord(terms);
+        // slither-disable-next-line timestamp: holds last minutes to days, a validator shifts the clock by seconds.
         if (block.timestamp >= terms.expiresAt) revert PreauthExpired(terms.preauthId, terms.expiresAt);
         if (amount == 0 || amount > terms.hold) revert InvalidAmount(amount);
 
@@ -185,6 +193,7 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
 
     function _expire(Terms memory terms) internal override exclusive {
         Record storage record = _openRecord(terms);
+        // slither-disable-next-line timestamp: as in _settle, and by the same clock: never both, never neither.
         if (block.timestamp < terms.expiresAt) revert NotExpired(terms.preauthId, terms.expiresAt);
 
         _close(record, Status.Expired);
@@ -205,6 +214,7 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
         if (terms.hold == 0) revert InvalidAmount(terms.hold);
         unchecked {
             // What is not after now wraps around, beyond any longest hold.
+            // slither-disable-next-line timestamp: seconds do not matter here.
             if (terms.expiresAt - block.timestamp - 1 >= MAX_HOLD) revert InvalidExpiry(terms.expiresAt);
         }
         _checkParty(terms.sender, terms.token);
@@ -223,6 +233,7 @@ contract PreauthEscrow is Consent, RawCalls, Ownable2Step, Gate, Pausable {
         uint256 activeFrom = receiverActiveFrom[receiver];
         unchecked {
             // Zero, not registered, wraps around, beyond any time.
+            // slither-disable-next-line timestamp: seconds do not matter to a delay of hours.
             if (activeFrom - 1 >= block.timestamp) revert ReceiverNotRegistered(receiver);
         }
     }

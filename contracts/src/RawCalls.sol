@@ -69,6 +69,8 @@ abstract contract RawCalls is Guarded {
 
     // --------------------------------------------------------------------------- pieces
 
+    // slither-disable-start assembly: for gas, or for what Solidity has no words for; each says which.
+
     /// @dev The first call of a batch, without its length, and what follows it. In assembly for gas: slices check each
     /// of their ends.
     function _firstCall(bytes calldata calls, uint256 index)
@@ -78,8 +80,11 @@ abstract contract RawCalls is Guarded {
     {
         uint256 missing;
         assembly ("memory-safe") {
+            // A slice is two words, its length and its offset, each written once.
+            // slither-disable-next-line write-after-write
             call.length := shr(240, calldataload(calls.offset))
             call.offset := add(calls.offset, 2)
+            // slither-disable-next-line write-after-write
             rest.offset := add(call.offset, call.length)
             rest.length := sub(sub(calls.length, call.length), 2)
             missing := or(lt(call.length, RAW_LENGTH), gt(rest.length, calls.length))
@@ -102,13 +107,14 @@ abstract contract RawCalls is Guarded {
         }
     }
 
+    /// @dev Solidity reads calldata outside of arguments byte by byte only.
     function _calldataWord(uint256 offset) private pure returns (bytes32 word) {
         assembly ("memory-safe") {
             word := calldataload(offset)
         }
     }
 
-    /// @dev A list with room for `most` failures.
+    /// @dev A list with room for `most` failures, which are not written before there is one.
     function _emptyList(uint256 most) private pure returns (Failure[] memory list) {
         assembly ("memory-safe") {
             list := mload(0x40)
@@ -117,6 +123,7 @@ abstract contract RawCalls is Guarded {
         }
     }
 
+    /// @dev Solidity lets no array in memory grow.
     function _append(Failure[] memory list, Failure memory failure) private pure {
         assembly ("memory-safe") {
             let length := add(mload(list), 1)
@@ -125,6 +132,7 @@ abstract contract RawCalls is Guarded {
         }
     }
 
+    /// @dev Solidity copies all return data.
     function _boundedReturnData() private pure returns (bytes memory data) {
         assembly ("memory-safe") {
             let size := returndatasize()
@@ -137,4 +145,5 @@ abstract contract RawCalls is Guarded {
             mstore(0x40, and(add(add(data, 0x3f), size), not(0x1f)))
         }
     }
+    // slither-disable-end assembly
 }

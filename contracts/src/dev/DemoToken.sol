@@ -9,6 +9,7 @@ import {ERC3009} from "./ERC3009.sol";
 
 /// @title A token for development and tests. FOR DEVELOPMENT ONLY: whoever deployed it mints as much as he likes.
 contract DemoToken is ERC20Permit, ERC3009, Ownable {
+    // slither-disable-next-line naming-convention: a constant.
     uint8 private immutable DECIMALS;
 
     constructor(string memory name, string memory symbol, uint8 decimals_)

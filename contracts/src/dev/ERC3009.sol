@@ -60,6 +60,7 @@ abstract contract ERC3009 is ERC20, EIP712 {
         bytes memory signature
     ) private {
         if (to != msg.sender) revert NotPayee(msg.sender);
+        // slither-disable-next-line timestamp: the standard compares it.
         if (block.timestamp <= validAfter || block.timestamp >= validBefore) {
             revert AuthorizationNotValidNow(validAfter, validBefore);
         }

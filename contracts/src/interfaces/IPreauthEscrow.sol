@@ -183,7 +183,7 @@ interface IPreauthEscrow {
     /// @notice Allow or revoke an operator. Admin; the guardian may revoke.
     function setOperator(address operator, bool allowed) external;
     /// @notice Name the guardian, zero for none. Admin only.
-    function setGuardian(address guardian) external;
+    function setGuardian(address newGuardian) external;
     /// @notice Stop new authorizations. Admin and guardian. Nothing else can be stopped by anyone.
     function pause() external;
     /// @notice Admit authorizations again. Admin only.
@@ -191,6 +191,7 @@ interface IPreauthEscrow {
 
     // -------------------------------------------------------------------- views
 
+    // slither-disable-start naming-convention: constants have capitals, and so have their getters.
     /// @notice Longest time from now to `expiresAt` at authorization, in seconds.
     function MAX_HOLD() external view returns (uint40);
     /// @notice Seconds between the registration of a receiver and its effect.
@@ -199,6 +200,7 @@ interface IPreauthEscrow {
     function REFUND_GAS() external view returns (uint256);
     /// @notice The Permit2 that consent of kind 4 goes through; zero: there is none, and kind 4 is refused.
     function PERMIT2() external view returns (address);
+    // slither-disable-end naming-convention
     function statusOf(bytes32 preauthId) external view returns (Status);
     /// @notice The storage word of a preauth: zero, the hash of its terms while open, or a small constant once closed.
     function preauths(bytes32 preauthId) external view returns (bytes32);
