@@ -40,10 +40,10 @@ pub struct ReportParameters {
     #[param(format = "date", example = "2026-03-31", required = true)]
     pub to: Option<String>,
     /// Only this token.
-    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[param(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub token: Option<String>,
     /// Only this receiver.
-    #[param(pattern = "^0x[0-9a-fA-F]{40}$")]
+    #[param(format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$")]
     pub receiver: Option<String>,
     /// `invoice`: a line for each preauthorization. Else one for each token and receiver.
     #[param(inline, value_type = Option<Grouping>)]
