@@ -1,5 +1,6 @@
 // The real daemon on a private anvil, and the merchant who uses it.
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createPublicClient, createTestClient, createWalletClient, http, parseAbi, parseUnits } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { BINARY, startDaemon as start } from "../daemon.mjs";
