@@ -7,7 +7,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::gate::Worker;
-use super::life::{Life, Verdict};
+use super::life::{CALM_BLOCK_TIME, Life, Verdict};
 use super::network::{Foreign, GWEI};
 use super::stage::{RECEIVERS, SENDERS, TOKENS};
 use super::truth;
@@ -92,9 +92,17 @@ impl Life {
         Ok(())
     }
 
+    /// The time it takes to lock and close all there is, in batches as full as they may be, one after the other.
+    fn work(&self) -> Duration {
+        let settings = &self.weather.settings;
+        let batches = (2 * u64::from(self.invoices)).div_ceil(settings.max_batch_items as u64);
+        let block_time = self.weather.block_time.max(CALM_BLOCK_TIME);
+        Duration::from_secs(batches * block_time * (settings.confirmations + 1))
+    }
+
     /// In calm weather everything goes on in order until nothing is left to do.
     pub(super) async fn until_at_rest(&mut self) -> Verdict {
-        let until = Instant::now() + HEALING;
+        let until = Instant::now() + HEALING + self.work();
         let mut looked_at = None;
         loop {
             self.see_everything();

@@ -25,7 +25,7 @@ use crate::chain::{Chain, WallClock};
 use crate::model::ChainTime;
 
 /// Least seconds between blocks in calm weather.
-const CALM_BLOCK_TIME: u64 = 4;
+pub(super) const CALM_BLOCK_TIME: u64 = 4;
 /// How often the storm begins with a reorg of what was there before it, in percent.
 const FIRST_BLOW: u32 = 70;
 

@@ -15,9 +15,9 @@ use crate::store::{Store, batches, blocks, events, operations, preauths};
 pub struct Told {
     /// Answered with 2xx: it exists for ever.
     pub accepted: bool,
-    /// Was seen as REJECTED: its caller gave up.
+    /// Was seen as REJECTED, so that its caller gave up, with no settlement signed that could pay it after a reorg.
     pub rejected: bool,
-    /// Was answered as cancelled, with no settlement signed that could pay it after a reorg.
+    /// Was answered as cancelled, likewise.
     pub cancelled: bool,
 }
 
@@ -64,8 +64,11 @@ pub async fn check_projection(
                 row.invoice, row.settlement
             ));
         }
-        if let Some(told) = ledger.get_mut(row.invoice.as_str()) {
-            told.rejected |= row.status == PreauthStatus::Rejected;
+        if let Some(told) = ledger.get_mut(row.invoice.as_str())
+            && row.status == PreauthStatus::Rejected
+            && !told.rejected
+        {
+            told.rejected = !may_be_paid_by_what_is_signed(store, row.key).await;
         }
     }
     check_events(store, &rows).await?;
@@ -160,8 +163,8 @@ pub async fn unfinished(store: &Store, now: ChainTime) -> Option<String> {
     None
 }
 
-/// Whether a settlement was signed once. What is signed cannot be taken back: after a reorg it may be mined before the cancel
-/// that its merchant was told of.
+/// Whether a settlement was signed once. What is signed cannot be taken back: after a reorg it may be mined before what had
+/// beaten it, and its merchant had been told of.
 pub async fn may_be_paid_by_what_is_signed(store: &Store, preauth: PreauthKey) -> bool {
     let mut reader = store.read().await.unwrap();
     let operations = operations::all_of(&mut reader, preauth).await.unwrap();
