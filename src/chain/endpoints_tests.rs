@@ -232,9 +232,12 @@ async fn signed_bytes_go_to_all_and_one_that_takes_them_suffices() {
 }
 
 async fn until_asked(node: &Node) {
-    while node.asked() == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    let asked = async {
+        while node.asked() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(super::REQUEST_TIMEOUT, asked).await.expect("it is asked in time");
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use super::surroundings::{Surroundings, act};
 use crate::chain::wall_now;
 use crate::model::Preauth;
 use crate::preauth::{Cancellation, cancel_unclaimed};
-use crate::store::preauths;
+use crate::store::unclaimed;
 
 /// Holds recovered from the chain that no tenant has claimed yet
 ///
@@ -70,7 +70,7 @@ impl Hold {
 
 async fn list(around: &Surroundings, limit: u32) -> anyhow::Result<()> {
     let store = around.existing_store().await?;
-    let holds = preauths::open_unclaimed(&mut *store.read().await?, limit).await?;
+    let holds = unclaimed::open(&mut *store.read().await?, limit).await?;
     store.close().await;
     let listed: Vec<Listed> = holds.into_iter().map(Listed::from).collect();
     around.output.list(["PREAUTH ID", "SENDER", "RECEIVER", "HOLD", "TOKEN", "EXPIRES"], &listed, |hold| {

@@ -6,7 +6,7 @@ use crate::model::{
     OperationState, Preauth, PreauthEvent, PreauthStatus,
 };
 use crate::store::blocks::Block;
-use crate::store::{Connection, Steps, StoreError, batches, blocks, events, operations, preauths};
+use crate::store::{Connection, Steps, StoreError, batches, blocks, due, events, operations, preauths};
 
 /// Tries after which an expiry is forlorn: long enough for a node that lags by a block or two, and for the log of somebody
 /// else's `expire` to be read.
@@ -43,7 +43,7 @@ pub(super) async fn give_up_for_now(
     let before = operations::count_forlorn(connection, preauth.key).await?;
     let pause = backoff::forlorn_seconds(before);
     tracing::warn!(invoice = %preauth.invoice, %failure, pause, "the chain knows of no open hold: its return is put off");
-    preauths::put_off_release(connection, preauth.key, chain_now.saturating_add(pause)).await?;
+    due::put_off_release(connection, preauth.key, chain_now.saturating_add(pause)).await?;
     operations::set_state(connection, operation.id, OperationState::Failed, Some(failure), now).await
 }
 

@@ -19,7 +19,7 @@ use crate::model::{
 use crate::store::blocks::Block;
 use crate::store::histories::Place;
 use crate::store::{
-    Connection, StoreError, StoreReader, UnreadableRow, blocks, instance, preauths, recovery, tokens,
+    Connection, StoreError, StoreReader, UnreadableRow, blocks, comparison, instance, recovery, tokens,
 };
 
 /// Rows that are compared at once.
@@ -173,14 +173,16 @@ impl Audit<'_> {
         let mut snapshot = self.database.snapshot().await?;
         let tip = tip(&mut snapshot).await?;
         let rows = match (wanted, self.scope) {
-            (Rows::After(key), Scope::Everything) => preauths::page_of_all(&mut snapshot, *key, PAGE).await?,
+            (Rows::After(key), Scope::Everything) => {
+                comparison::page_of_all(&mut snapshot, *key, PAGE).await?
+            }
             (Rows::After(key), Scope::Since { changed, .. }) => {
-                preauths::page_of_recent(&mut snapshot, *key, changed, PAGE).await?
+                comparison::page_of_recent(&mut snapshot, *key, changed, PAGE).await?
             }
             (Rows::These(keys), _) => {
                 let mut rows = Vec::with_capacity(keys.len());
                 for key in keys {
-                    rows.extend(preauths::row(&mut snapshot, *key).await?);
+                    rows.extend(comparison::row(&mut snapshot, *key).await?);
                 }
                 rows
             }
@@ -198,7 +200,7 @@ impl Audit<'_> {
         let words: BTreeMap<_, _> = asked.into_iter().zip(words).collect();
         let mut verdicts = Vec::with_capacity(rows.len());
         for row in rows {
-            verdicts.push((preauths::key_of(&row), self.judge(row, &words).await?));
+            verdicts.push((comparison::key_of(&row), self.judge(row, &words).await?));
         }
         Ok(verdicts)
     }
@@ -211,7 +213,7 @@ impl Audit<'_> {
 
     async fn judge(
         &self,
-        row: preauths::Reading,
+        row: comparison::Reading,
         words: &BTreeMap<(Address, B256), B256>,
     ) -> Result<Verdict, ReconcileError> {
         let preauth = match row {
@@ -260,8 +262,8 @@ impl Audit<'_> {
             let mut snapshot = self.database.snapshot().await?;
             (
                 tip(&mut snapshot).await?,
-                preauths::open_totals(&mut snapshot).await?,
-                preauths::claims(&mut snapshot).await?,
+                comparison::open_totals(&mut snapshot).await?,
+                comparison::claims(&mut snapshot).await?,
                 tokens::all(&mut snapshot).await?,
             )
         };
@@ -298,7 +300,7 @@ impl Audit<'_> {
             place = *last;
             let mut snapshot = self.database.snapshot().await?;
             for (_, escrow, preauth_id) in page {
-                if preauths::exists(&mut snapshot, escrow, preauth_id).await? {
+                if comparison::exists(&mut snapshot, escrow, preauth_id).await? {
                     continue;
                 }
                 let history = self.past.of(escrow, preauth_id).await?;

@@ -23,7 +23,7 @@ use crate::model::{
 use crate::store::blocks::Block;
 use crate::store::histories::Place;
 use crate::store::{
-    Connection, Store, StoreError, blocks, instance, operations, preauths, recovery, tenants,
+    Connection, Store, StoreError, blocks, comparison, instance, operations, recovery, tenants,
 };
 
 /// Rows that are read at once.
@@ -177,12 +177,12 @@ impl Repair<'_> {
         let has_lost = self.lost_operations().await?;
         let mut after = PreauthKey(0);
         loop {
-            let page = preauths::page_of_all(&mut *self.store.read().await?, after, PAGE).await?;
+            let page = comparison::page_of_all(&mut *self.store.read().await?, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after = preauths::key_of(last);
+            after = comparison::key_of(last);
             let mut plans = Vec::new();
             for row in page {
-                let has_lost = has_lost.contains(&preauths::key_of(&row));
+                let has_lost = has_lost.contains(&comparison::key_of(&row));
                 plans.extend(match row {
                     Ok(preauth) => self.plan_readable(preauth, has_lost, past).await?,
                     Err(row) => self.plan_damaged(&row, past).await?,

@@ -12,7 +12,7 @@ use super::Preauths;
 use crate::model::{Account, Day, InvoiceId, Preauth, PreauthKey, Tally, TenantId, equal_part};
 use crate::store::accounts::{self, Place, Scope};
 use crate::store::outcomes::OutcomeKind;
-use crate::store::{Connection, StoreError, block_times, blocks, preauths, refunds};
+use crate::store::{Connection, StoreError, block_times, blocks, comparison, preauths, refunds};
 
 /// Outcomes of one page.
 const OUTCOMES: u32 = 1_000;
@@ -166,7 +166,7 @@ fn enter(ledger: &mut Ledger, kind: OutcomeKind, preauth: &Preauth, waits: bool)
     }
 }
 
-type Found = HashMap<PreauthKey, preauths::Reading>;
+type Found = HashMap<PreauthKey, comparison::Reading>;
 
 async fn by_keys(
     connection: &mut Connection,

@@ -12,7 +12,7 @@ use super::KEY_DAYS;
 use crate::chain::ChainClock;
 use crate::lane::{Signals, Standing};
 use crate::model::{EventKind, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus};
-use crate::store::{Connection, Store, StoreError, events, idempotency, operations, preauths};
+use crate::store::{Connection, Store, StoreError, due, events, idempotency, operations, preauths};
 
 /// Due rows per look.
 const PAGE: u32 = 500;
@@ -86,16 +86,16 @@ impl Sweeper {
         let damaged = self.standing.unreadable_count();
         let (settlements, cancels, expiries) = {
             let mut reader = self.store.read().await?;
-            let settlements = preauths::scheduled(&mut reader, now, PAGE.saturating_add(damaged)).await?;
+            let settlements = due::scheduled(&mut reader, now, PAGE.saturating_add(damaged)).await?;
             let open = operations::count_open(&mut reader, OperationKind::Expire).await?;
             let room = OPEN_EXPIRIES.saturating_sub(open).min(u64::from(PAGE));
             let room = u32::try_from(room).unwrap_or(PAGE);
             let expiries = if room > 0 {
-                preauths::overdue(&mut reader, now, room.saturating_add(damaged)).await?
+                due::overdue(&mut reader, now, room.saturating_add(damaged)).await?
             } else {
                 Vec::new()
             };
-            let cancels = preauths::to_cancel(&mut reader, PAGE.saturating_add(damaged)).await?;
+            let cancels = due::to_cancel(&mut reader, PAGE.saturating_add(damaged)).await?;
             (
                 self.standing.readable(settlements),
                 self.standing.readable(cancels),
@@ -136,7 +136,7 @@ impl Sweeper {
         let damaged = self.standing.unreadable_count();
         let soon = {
             let mut reader = self.store.read().await?;
-            preauths::unwarned(&mut reader, now, until, PAGE.saturating_add(damaged)).await?
+            due::unwarned(&mut reader, now, until, PAGE.saturating_add(damaged)).await?
         };
         let soon: Vec<PreauthKey> =
             self.standing.readable(soon).into_iter().map(|preauth| preauth.key).collect();
@@ -186,7 +186,7 @@ async fn warn_of(tx: &mut Connection, key: PreauthKey, now: Millis) -> Result<()
     if preauth.status != PreauthStatus::Authorized {
         return Ok(());
     }
-    preauths::mark_warned(tx, key).await?;
+    due::mark_warned(tx, key).await?;
     events::insert(tx, &preauth, EventKind::Expiring, now).await
 }
 

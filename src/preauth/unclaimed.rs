@@ -6,7 +6,7 @@ use alloy::primitives::B256;
 use super::Preauths;
 use crate::chain::wall_now;
 use crate::model::{InvoiceId, Millis, OperationKind, Preauth, PreauthStatus, TenantId, derive_preauth_id};
-use crate::store::{Connection, StoreError, operations, preauths};
+use crate::store::{Connection, StoreError, operations, preauths, unclaimed};
 
 /// What became of the operator's wish to cancel an unclaimed hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) async fn by_invoice(
 ) -> Result<Option<Preauth>, StoreError> {
     match preauths::by_invoice(tx, tenant, invoice).await? {
         Some(preauth) => Ok(Some(preauth)),
-        None => preauths::adopt(tx, tenant, invoice, wall_now()).await,
+        None => unclaimed::adopt(tx, tenant, invoice, wall_now()).await,
     }
 }
 
@@ -45,7 +45,7 @@ impl Preauths {
             let mut reader = self.inner.store.read().await?;
             let known = preauths::by_invoice(&mut reader, tenant, invoice).await?;
             if known.is_some()
-                || preauths::unclaimed(&mut reader, derive_preauth_id(tenant, invoice)).await?.is_none()
+                || unclaimed::by_preauth_id(&mut reader, derive_preauth_id(tenant, invoice)).await?.is_none()
             {
                 return Ok(known);
             }
@@ -69,7 +69,7 @@ pub async fn cancel_unclaimed(
     preauth_id: B256,
     now: Millis,
 ) -> Result<Cancellation, StoreError> {
-    let Some(preauth) = preauths::unclaimed(tx, preauth_id).await? else {
+    let Some(preauth) = unclaimed::by_preauth_id(tx, preauth_id).await? else {
         return Ok(Cancellation::Unknown);
     };
     if preauth.status != PreauthStatus::Authorized {

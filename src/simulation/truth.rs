@@ -8,7 +8,7 @@ use super::life::Report;
 use super::network::Network;
 use super::stage::TOKENS;
 use crate::model::{ChainTime, Drift, Event, EventKind, OperationKind, Preauth, PreauthKey, PreauthStatus};
-use crate::store::{Store, batches, blocks, events, operations, preauths};
+use crate::store::{Store, batches, blocks, comparison, events, operations};
 
 /// What merchants were told, by invoice.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ pub type Ledger = BTreeMap<String, Told>;
 
 pub async fn rows(store: &Store) -> Vec<Preauth> {
     let mut reader = store.read().await.unwrap();
-    let rows = preauths::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap();
+    let rows = comparison::page_of_all(&mut reader, PreauthKey(0), 10_000).await.unwrap();
     rows.into_iter().map(Result::unwrap).collect()
 }
 

@@ -19,11 +19,11 @@ const OUTCOMES: &str = "SELECT o.block_number, o.log_index, o.kind, o.preauth
      WHERE o.block_number >= $1 AND o.block_number <= $2 AND (o.block_number, o.log_index) > ($3, $4)
        AND p.id = o.preauth AND ($5 IS NULL OR p.tenant_id = $5) AND ($6 IS NULL OR p.token = $6)
        AND ($7 IS NULL OR p.receiver = $7)
-     ORDER BY o.block_number, o.log_index LIMIT $8";
+     ORDER BY o.block_number, o.log_index LIMIT $8 + 0";
 
 const MINED: &str = "SELECT id, mined_block, gas_used, effective_gas_price FROM batches
      WHERE mined_block >= $1 AND mined_block <= $2 AND (mined_block, id) > ($3, $4) AND state = 'mined'
-     ORDER BY mined_block, id LIMIT $5";
+     ORDER BY mined_block, id LIMIT $5 + 0";
 
 const ITEMS: &str = "SELECT o.preauth,
             ($2 IS NULL OR p.tenant_id = $2) AND ($3 IS NULL OR p.token = $3) AND ($4 IS NULL OR p.receiver = $4) AS wanted

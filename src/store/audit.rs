@@ -43,7 +43,7 @@ pub async fn page(
     limit: u32,
 ) -> Result<Vec<Entry>, StoreError> {
     let rows = sqlx::query(
-        "SELECT id, at, actor, act, subject FROM audit WHERE ($1 IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
+        "SELECT id, at, actor, act, subject FROM audit WHERE ($1 IS NULL OR id < $1) ORDER BY id DESC LIMIT $2 + 0",
     )
     .bind(before)
     .bind(i64::from(limit))

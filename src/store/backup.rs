@@ -12,8 +12,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{ConnectOptions, Connection as _, Row};
 
 use super::{
-    BUSY_TIMEOUT, Connection, DATABASE_FILE, MIGRATIONS, StoreError, batches, blocks, create_private,
-    instance, operations, pay_links, preauths, sealing, tokens,
+    BUSY_TIMEOUT, Connection, DATABASE_FILE, MIGRATIONS, StoreError, batches, blocks, comparison,
+    create_private, instance, operations, pay_links, sealing, tokens,
 };
 use crate::model::{Findings, OperationId, PreauthKey, PreauthStatus, Token};
 
@@ -182,7 +182,7 @@ async fn read_rows(connection: &mut Connection, found: &mut Inspection) -> Resul
 async fn read_preauths(connection: &mut Connection, found: &mut Inspection) -> Result<(), StoreError> {
     let mut after = PreauthKey(0);
     loop {
-        let page = preauths::page_of_all(connection, after, PAGE).await;
+        let page = comparison::page_of_all(connection, after, PAGE).await;
         let page = found.take("preauths", page)?.unwrap_or_default();
         if page.is_empty() {
             return Ok(());

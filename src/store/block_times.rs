@@ -38,7 +38,7 @@ pub async fn delete_above(connection: &mut Connection, number: u64) -> Result<()
 
 /// Blocks whose time is not known yet, lowest first.
 pub async fn unknown(connection: &mut Connection, limit: u32) -> Result<Vec<u64>, StoreError> {
-    let rows = sqlx::query("SELECT number FROM block_times WHERE at IS NULL ORDER BY number LIMIT $1")
+    let rows = sqlx::query("SELECT number FROM block_times WHERE at IS NULL ORDER BY number LIMIT $1 + 0")
         .bind(i64::from(limit))
         .fetch_all(connection)
         .await?;

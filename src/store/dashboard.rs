@@ -52,7 +52,7 @@ pub async fn newest(
         None => "$1 IS NULL",
     };
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE {place} AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
+        "SELECT {COLUMNS} FROM preauths WHERE {place} AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3 + 0"
     ));
     let rows = sqlx::query(sql)
         .bind(invoice)
@@ -66,7 +66,7 @@ pub async fn newest(
 /// Those whose tokens go back soonest.
 pub async fn expiring(connection: &mut Connection, limit: u32) -> Result<Vec<Preauth>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE status = 'AUTHORIZED' ORDER BY release_at, id LIMIT $1"
+        "SELECT {COLUMNS} FROM preauths WHERE status = 'AUTHORIZED' ORDER BY release_at, id LIMIT $1 + 0"
     ));
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
     Ok(rows.iter().filter_map(|row| decode(row).ok()).collect())
@@ -113,7 +113,7 @@ pub async fn batches(
              (SELECT count(*) FROM attempts a WHERE a.batch_id = b.id) AS attempts,
              (SELECT hash FROM attempts a WHERE a.batch_id = b.id ORDER BY a.id DESC LIMIT 1) AS last_hash,
              (SELECT max_fee FROM attempts a WHERE a.batch_id = b.id ORDER BY a.id DESC LIMIT 1) AS max_fee
-         FROM batches b {place} ORDER BY b.id DESC LIMIT $1"
+         FROM batches b {place} ORDER BY b.id DESC LIMIT $1 + 0"
     ));
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
     rows.iter().map(decode_batch).collect()
@@ -170,7 +170,7 @@ pub async fn deliveries(
              (SELECT error FROM delivery_attempts a WHERE a.delivery = d.id ORDER BY a.id DESC LIMIT 1) AS last_error
          FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint JOIN events e ON e.id = d.event
              JOIN preauths p ON p.id = e.preauth
-         WHERE {place} ORDER BY d.id DESC LIMIT $2"
+         WHERE {place} ORDER BY d.id DESC LIMIT $2 + 0"
     ));
     let rows = sqlx::query(sql).bind(id).bind(i64::from(limit)).fetch_all(connection).await?;
     let read = |row: &SqliteRow| {

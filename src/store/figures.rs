@@ -71,7 +71,7 @@ pub async fn journeys(
          FROM batches b CROSS JOIN batch_items i CROSS JOIN operations o
          WHERE b.mined_block > $1 AND b.mined_block <= $2 AND b.state = 'mined' AND i.batch_id = b.id
            AND o.id = i.operation_id
-         ORDER BY b.mined_block LIMIT $3",
+         ORDER BY b.mined_block LIMIT $3 + 0",
     )
     .bind(signed(after)?)
     .bind(signed(last)?)

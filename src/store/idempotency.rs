@@ -121,7 +121,7 @@ pub async fn any_before(connection: &mut Connection, time: Millis) -> Result<boo
 pub async fn forget(connection: &mut Connection, before: Millis, limit: u32) -> Result<u64, StoreError> {
     let done = sqlx::query(
         "DELETE FROM idempotency_keys WHERE id IN
-             (SELECT id FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at, id LIMIT $2)",
+             (SELECT id FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at, id LIMIT $2 + 0)",
     )
     .bind(before.0)
     .bind(i64::from(limit))

@@ -1,9 +1,8 @@
 //! Preauthorizations.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256, Bytes};
-use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -13,11 +12,11 @@ use super::column::{
     optional_base_units, optional_failure, tenant_id, token_amount, uuid, word,
 };
 use super::seal::{Sealed, Value, bind};
-use super::unreadable::{Table, apart, each};
+use super::unreadable::{Table, apart};
 use super::{Connection, StoreError, UnreadableRow};
 use crate::model::{
     Account, BaseUnits, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Schedule,
-    Settlement, TenantId, TokenAmount, derive_preauth_id,
+    Settlement, TenantId, TokenAmount,
 };
 
 pub(super) const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, preauth_id, escrow, sender, sender_written, \
@@ -352,243 +351,6 @@ pub async fn page(
         .fetch_all(connection)
         .await?;
     rows.iter().map(decode).collect()
-}
-
-/// Holds past their expiry at `now` that nothing is being done about, oldest first, but for those whose return was put
-/// off beyond it.
-pub async fn overdue(
-    connection: &mut Connection,
-    now: ChainTime,
-    limit: u32,
-) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths
-         WHERE status = 'AUTHORIZED' AND release_at <= $1 AND expires_at <= $1
-           AND NOT EXISTS (SELECT 1 FROM operations
-                           WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY release_at, id LIMIT $2 + 0"
-    ));
-    let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
-    each(&rows, decode)
-}
-
-/// Holds that expire between `now` and `until`, whose coming expiry was not announced, nearest expiry first.
-pub async fn unwarned(
-    connection: &mut Connection,
-    now: ChainTime,
-    until: ChainTime,
-    limit: u32,
-) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths
-         WHERE status = 'AUTHORIZED' AND warned = 0 AND expires_at > $1 AND expires_at <= $2
-         ORDER BY expires_at, id LIMIT $3 + 0"
-    ));
-    let rows = sqlx::query(sql)
-        .bind(now.as_i64())
-        .bind(until.as_i64())
-        .bind(i64::from(limit))
-        .fetch_all(connection)
-        .await?;
-    each(&rows, decode)
-}
-
-/// Notes that the coming expiry of a hold was announced.
-pub async fn mark_warned(connection: &mut Connection, key: PreauthKey) -> Result<(), StoreError> {
-    sqlx::query("UPDATE preauths SET warned = 1 WHERE id = $1").bind(key.0).execute(connection).await?;
-    Ok(())
-}
-
-/// Puts the return of a hold off until `release_at`.
-pub async fn put_off_release(
-    connection: &mut Connection,
-    key: PreauthKey,
-    release_at: ChainTime,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE preauths SET release_at = $2 WHERE id = $1")
-        .bind(key.0)
-        .bind(release_at.as_i64())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Scheduled settlements that are due at `now` and not past their expiry, with nothing being done about them, oldest
-/// first.
-pub async fn scheduled(
-    connection: &mut Connection,
-    now: ChainTime,
-    limit: u32,
-) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths
-         WHERE status = 'AUTHORIZED' AND settle_at IS NOT NULL AND settle_at <= $1 AND expires_at > $1
-           AND NOT EXISTS (SELECT 1 FROM operations
-                           WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY settle_at, id LIMIT $2 + 0"
-    ));
-    let rows = sqlx::query(sql).bind(now.as_i64()).bind(i64::from(limit)).fetch_all(connection).await?;
-    each(&rows, decode)
-}
-
-/// Holds that are to be cancelled, because that was asked for before they were locked, with nothing being done about
-/// them.
-pub async fn to_cancel(
-    connection: &mut Connection,
-    limit: u32,
-) -> Result<Vec<Result<Preauth, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths
-         WHERE status = 'AUTHORIZED' AND cancel_requested = 1
-           AND NOT EXISTS (SELECT 1 FROM operations WHERE preauth = preauths.id AND state IN ('due', 'batched'))
-         ORDER BY id LIMIT $1 + 0"
-    ));
-    let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(connection).await?;
-    each(&rows, decode)
-}
-
-/// A row as a comparison sees it: what it says, or what is left of it.
-pub type Reading = Result<Preauth, UnreadableRow>;
-
-/// The key of a row, readable or not.
-#[must_use]
-pub fn key_of(reading: &Reading) -> PreauthKey {
-    match reading {
-        Ok(preauth) => preauth.key,
-        Err(unreadable) => PreauthKey(unreadable.id),
-    }
-}
-
-/// A page of the preauthorizations of all tenants, oldest first, for the comparison with the chain.
-pub async fn page_of_all(
-    connection: &mut Connection,
-    after: PreauthKey,
-    limit: u32,
-) -> Result<Vec<Reading>, StoreError> {
-    let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id > $1 ORDER BY id LIMIT $2 + 0"));
-    let rows = sqlx::query(sql).bind(after.0).bind(i64::from(limit)).fetch_all(connection).await?;
-    each(&rows, decode)
-}
-
-/// A page of those whose tokens are held, and of those that changed at or after `since`, for a comparison that goes on
-/// from an earlier one.
-pub async fn page_of_recent(
-    connection: &mut Connection,
-    after: PreauthKey,
-    since: Millis,
-    limit: u32,
-) -> Result<Vec<Reading>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE id > $1 AND (status = 'AUTHORIZED' OR updated_at >= $3) ORDER BY id LIMIT $2 + 0"
-    ));
-    let rows =
-        sqlx::query(sql).bind(after.0).bind(i64::from(limit)).bind(since.0).fetch_all(connection).await?;
-    each(&rows, decode)
-}
-
-/// The row of a key; `None`: there is none.
-pub async fn row(connection: &mut Connection, key: PreauthKey) -> Result<Option<Reading>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id = $1"));
-    let row = sqlx::query(sql).bind(key.0).fetch_optional(connection).await?;
-    row.map(|row| apart(decode(&row))).transpose()
-}
-
-/// Whether there is a row of this name, readable or not.
-pub async fn exists(
-    connection: &mut Connection,
-    escrow: Address,
-    preauth_id: B256,
-) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT 1 FROM preauths WHERE preauth_id = $1 AND escrow = $2")
-        .bind(preauth_id.as_slice())
-        .bind(escrow.as_slice())
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.is_some())
-}
-
-/// Whether any escrow's row has this name, readable or not.
-pub async fn is_taken(connection: &mut Connection, preauth_id: B256) -> Result<bool, StoreError> {
-    let row = sqlx::query("SELECT 1 FROM preauths WHERE preauth_id = $1")
-        .bind(preauth_id.as_slice())
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.is_some())
-}
-
-/// The unclaimed hold of this name, if there is one.
-pub async fn unclaimed(connection: &mut Connection, preauth_id: B256) -> Result<Option<Preauth>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE preauth_id = $1 AND tenant_id = $2"
-    ));
-    let row = sqlx::query(sql)
-        .bind(preauth_id.as_slice())
-        .bind(TenantId::UNCLAIMED.0.as_bytes().as_slice())
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(decode).transpose()
-}
-
-/// Gives a tenant the unclaimed hold of its invoice, if there is one: that the preauth id follows from both is the proof.
-pub async fn adopt(
-    connection: &mut Connection,
-    tenant: TenantId,
-    invoice: &InvoiceId,
-    now: Millis,
-) -> Result<Option<Preauth>, StoreError> {
-    let Some(mut preauth) = unclaimed(connection, derive_preauth_id(tenant, invoice)).await? else {
-        return Ok(None);
-    };
-    preauth.tenant = tenant;
-    preauth.invoice = invoice.clone();
-    preauth.updated_at = now;
-    put(connection, &preauth, now).await?;
-    Ok(Some(preauth))
-}
-
-/// Unclaimed holds that are open, nearest expiry first.
-pub async fn open_unclaimed(connection: &mut Connection, limit: u32) -> Result<Vec<Preauth>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE tenant_id = $1 AND status = 'AUTHORIZED' ORDER BY expires_at, id LIMIT $2 + 0"
-    ));
-    let tenant = TenantId::UNCLAIMED;
-    let rows = sqlx::query(sql).bind(tenant.0.as_bytes().as_slice()).bind(i64::from(limit));
-    rows.fetch_all(connection).await?.iter().map(decode).collect()
-}
-
-/// What is open by escrow and token, in base units.
-pub async fn open_totals(
-    connection: &mut Connection,
-) -> Result<BTreeMap<(Address, Address), u128>, StoreError> {
-    // SQLite's SUM knows 64 bits only. Row by row, so that a million open holds fill no memory. The seals are not looked
-    // at: whoever asks walks over every row beside this, and is told of each that is damaged.
-    let mut rows =
-        sqlx::query("SELECT escrow, token, hold FROM preauths WHERE status = 'AUTHORIZED'").fetch(connection);
-    let mut totals = BTreeMap::new();
-    while let Some(row) = rows.try_next().await? {
-        // A damaged row is a finding of its own, and must not keep the others from being weighed.
-        let read = (address(&row, "escrow"), address(&row, "token"), base_units(&row, "hold"));
-        if let (Ok(escrow), Ok(token), Ok(hold)) = read {
-            let total: &mut u128 = totals.entry((escrow, token)).or_default();
-            *total = total.saturating_add(hold.get());
-        }
-    }
-    Ok(totals)
-}
-
-/// Escrow, sender and token of every claim that deferred refunds have made.
-pub async fn claims(connection: &mut Connection) -> Result<Vec<(Address, Address, Address)>, StoreError> {
-    let rows =
-        sqlx::query("SELECT DISTINCT escrow, sender, token FROM preauths WHERE deferred_refund IS NOT NULL")
-            .fetch_all(connection)
-            .await?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| {
-            Some((address(row, "escrow").ok()?, address(row, "sender").ok()?, address(row, "token").ok()?))
-        })
-        .collect())
 }
 
 /// Nothing of a row is believed before its seals were verified.

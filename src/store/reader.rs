@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::{BUSY_TIMEOUT, DATABASE_FILE, MIGRATIONS, StoreError, sealing};
 
@@ -23,11 +23,11 @@ impl StoreReader {
             .busy_timeout(BUSY_TIMEOUT)
             .read_only(true);
         let reads = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
-        let version: Option<i64> = sqlx::query("SELECT MAX(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&reads)
-            .await?
-            .try_get(0)?;
-        let is_ours = version == MIGRATIONS.iter().map(|migration| migration.version).max();
+        let applied: Vec<i64> =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success ORDER BY version")
+                .fetch_all(&reads)
+                .await?;
+        let is_ours = applied.into_iter().eq(MIGRATIONS.iter().map(|migration| migration.version));
         if !is_ours || !sealing::is_done(&mut *reads.acquire().await?).await? {
             return Err(StoreError::OtherVersion);
         }

@@ -74,7 +74,7 @@ pub async fn waiting(connection: &mut Connection, limit: u32) -> Result<Vec<Wait
     let rows = sqlx::query(
         "SELECT r.preauth, r.escrow, r.sender, r.token FROM refunds r
          LEFT JOIN outcomes o ON o.preauth = r.preauth AND o.kind = 'refund_deferred'
-         WHERE r.claimed_block IS NULL ORDER BY o.block_number DESC, o.log_index DESC LIMIT $1",
+         WHERE r.claimed_block IS NULL ORDER BY o.block_number DESC, o.log_index DESC LIMIT $1 + 0",
     )
     .bind(i64::from(limit))
     .fetch_all(connection)
@@ -101,7 +101,7 @@ pub async fn page(
     let rows = sqlx::query(
         "SELECT r.preauth FROM refunds r CROSS JOIN preauths p
          WHERE r.claimed_block IS NULL AND r.preauth > $2 AND p.id = r.preauth AND p.tenant_id = $1
-         ORDER BY r.preauth LIMIT $3",
+         ORDER BY r.preauth LIMIT $3 + 0",
     )
     .bind(tenant.0.as_bytes().as_slice())
     .bind(after.0)

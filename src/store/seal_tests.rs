@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::batches::{Attempt, NewBatch};
 use super::preauths::NewPreauth;
 use super::{
-    Connection, Steps, Store, StoreError, StoreReader, Table, UnreadableRow, batches, instance, operations,
-    preauths, sealing, tenants,
+    Connection, Steps, Store, StoreError, StoreReader, Table, UnreadableRow, batches, comparison, due,
+    instance, operations, preauths, sealing, tenants,
 };
 use crate::model::{
     Account, BaseUnits, ChainTime, InvoiceId, Millis, Operation, OperationId, OperationKind, Preauth,
@@ -240,9 +240,9 @@ async fn a_damaged_row_does_not_hide_the_others() {
     world.damage("DELETE FROM operations").await;
     let mut reader = world.store.read().await.unwrap();
     let pages = [
-        preauths::scheduled(&mut reader, ChainTime(600), 10).await.unwrap(),
-        preauths::overdue(&mut reader, ChainTime(9_000), 10).await.unwrap(),
-        preauths::page_of_all(&mut reader, PreauthKey(0), 10).await.unwrap(),
+        due::scheduled(&mut reader, ChainTime(600), 10).await.unwrap(),
+        due::overdue(&mut reader, ChainTime(9_000), 10).await.unwrap(),
+        comparison::page_of_all(&mut reader, PreauthKey(0), 10).await.unwrap(),
     ];
     for page in pages {
         assert_eq!(page.iter().flatten().count(), 4);
@@ -323,7 +323,7 @@ async fn rows_from_before_are_sealed_once() {
     assert!(matches!(StoreReader::open(world.folder.path()).await, Err(StoreError::OtherVersion)));
 
     world.store = Store::open(world.folder.path()).await.unwrap();
-    let page = preauths::page_of_all(&mut world.vandal, PreauthKey(0), 10).await.unwrap();
+    let page = comparison::page_of_all(&mut world.vandal, PreauthKey(0), 10).await.unwrap();
     assert_eq!(page.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true]);
     assert_eq!(world.due().await.iter().flatten().map(|key| key.0).collect::<Vec<_>>(), [3]);
     assert!(sealing::is_done(&mut world.vandal).await.unwrap());
@@ -332,7 +332,7 @@ async fn rows_from_before_are_sealed_once() {
     world.damage(unseal).await;
     world.store.close().await;
     world.store = Store::open(world.folder.path()).await.unwrap();
-    let page = preauths::page_of_all(&mut world.vandal, PreauthKey(0), 10).await.unwrap();
+    let page = comparison::page_of_all(&mut world.vandal, PreauthKey(0), 10).await.unwrap();
     assert_eq!(page.iter().flatten().count(), 0, "what lost its seal gets none");
 }
 

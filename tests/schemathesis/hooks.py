@@ -17,8 +17,13 @@ CAST = {
     "0x9f8f72aa9304c8b593d555f12ef6589cc3a579a2": TOKEN,
 }
 # Whether a request is well-formed: what the document calls valid is never refused with one of these.
-# Beside what no pattern can say: which cursors there are, which decimal fits 96 bits, and which day comes first.
-UNSAYABLE = ("cursor must be the nextCursor of an earlier page", "amount is larger than the contract can hold", "to must not be before from")
+# Beside what no pattern can say: which cursors there are, which decimal fits 96 bits, which day comes first and how far off.
+UNSAYABLE = (
+    "cursor must be the nextCursor of an earlier page",
+    "amount is larger than the contract can hold",
+    "to must not be before from",
+    "to must be within 366 days, from included",
+)
 MALFORMED = {"invalid_field", "invalid_parameter", "malformed_json", "unsupported_media_type"}
 
 strange = st.integers(min_value=1, max_value=2**160 - 1).map(lambda number: f"0x{number:040x}")

@@ -15,7 +15,7 @@ use crate::chain::ChainError;
 use crate::http::error::ApiError;
 use crate::model::{BaseUnits, Token};
 use crate::store::dashboard::{self, BatchRow};
-use crate::store::{preauths, tokens};
+use crate::store::{comparison, tokens};
 
 /// How long the node may take to tell balances.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -161,7 +161,7 @@ pub async fn overview(_: Onlooker, State(state): State<AdminState>) -> Result<Js
     let mut reader = state.api.store.read().await?;
     let tokens = tokens::all(&mut reader).await?;
     let counts = dashboard::counts(&mut reader).await?;
-    let mut totals = preauths::open_totals(&mut reader).await?;
+    let mut totals = comparison::open_totals(&mut reader).await?;
     let waiting = dashboard::waiting(&mut reader).await?;
     let batches = dashboard::batches(&mut reader, false, SHOWN).await?;
     let mut open = dashboard::batches(&mut reader, true, MOST_OPEN).await?;

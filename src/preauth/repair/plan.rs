@@ -11,7 +11,7 @@ use crate::model::{
     PreauthStatus, Settlement, TenantId, Terms, TokenAmount, derive_preauth_id,
 };
 use crate::store::recovery::Remains;
-use crate::store::{UnreadableRow, instance, preauths, recovery, tenants, tokens};
+use crate::store::{UnreadableRow, comparison, instance, recovery, tenants, tokens, unclaimed};
 
 /// The most decimals an exact decimal amount can carry.
 const MAX_DECIMALS: u8 = 28;
@@ -44,7 +44,7 @@ impl Repair<'_> {
             // Tenant and invoice name the hold; a preauth id that does not follow from them is what is wrong.
             let derived = derive_preauth_id(told.tenant, &told.invoice);
             let is_renamed = derived != told.preauth_id;
-            if is_renamed && preauths::is_taken(&mut *self.store.read().await?, derived).await? {
+            if is_renamed && unclaimed::is_taken(&mut *self.store.read().await?, derived).await? {
                 mended.why = "another row has the preauth id that follows from its tenant and invoice".into();
                 self.leave(mended);
                 return Ok(None);
@@ -92,7 +92,7 @@ impl Repair<'_> {
             let Some((escrow, history)) = past.found(remains.escrow, preauth_id).await? else { continue };
             let Some((lock, terms)) = history.lock() else { continue };
             let is_renamed = Some(preauth_id) != remains.preauth_id;
-            if is_renamed && preauths::is_taken(&mut *self.store.read().await?, preauth_id).await? {
+            if is_renamed && unclaimed::is_taken(&mut *self.store.read().await?, preauth_id).await? {
                 continue;
             }
             let owner = named.clone().filter(|_| derived == Some(preauth_id));
@@ -147,7 +147,7 @@ impl Repair<'_> {
         {
             let mut reader = self.store.read().await?;
             let is_mine = remains.preauth_id == Some(terms.preauth_id);
-            let is_free = is_mine || !preauths::is_taken(&mut reader, terms.preauth_id).await?;
+            let is_free = is_mine || !unclaimed::is_taken(&mut reader, terms.preauth_id).await?;
             let served = instance::escrows(&mut reader).await?;
             if !is_free || !served.iter().any(|(address, _)| *address == escrow) {
                 return Ok(None);
@@ -169,8 +169,8 @@ impl Repair<'_> {
         let (exists, is_taken) = {
             let mut reader = self.store.read().await?;
             (
-                preauths::exists(&mut reader, escrow, preauth_id).await?,
-                preauths::is_taken(&mut reader, preauth_id).await?,
+                comparison::exists(&mut reader, escrow, preauth_id).await?,
+                unclaimed::is_taken(&mut reader, preauth_id).await?,
             )
         };
         if exists {
