@@ -73,8 +73,8 @@ impl From<&ReportLine> for AccountsLine {
         Self {
             day: line.day.to_string(),
             tenant_id: line.tenant.to_string(),
-            contract_address: line.token.written().to_owned(),
-            receiver: line.receiver.written().to_owned(),
+            contract_address: line.token.address().to_checksum(None),
+            receiver: line.receiver.address().to_checksum(None),
             invoice_id: line.invoice.as_ref().map(ToString::to_string),
             decimals: line.decimals,
             authorized: total(tally.authorized),
