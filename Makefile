@@ -55,7 +55,7 @@ run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make 
 	cargo run --profile $(PROFILE) --bin preauthd -- dev $(ARGS)
 
 # The tests of the daemon come last: their summary is what one wants to read at the end.
-test: test-contracts check-artifacts check-page gas lint test-page test-client test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, page, API, daemon
+test: test-contracts check-artifacts check-page gas lint test-page test-client schemathesis test-hardhat-few test-rust ## Check everything: contracts, artifacts, gas, style, page, API, daemon
 
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt
