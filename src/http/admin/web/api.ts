@@ -28,10 +28,14 @@ export interface Hour { start: string; counts: Record<string, number> }
 export interface Entry { id: number; at: string; actor: string; act: string; subject: string }
 
 let key = "";
+let keys = 0;
 
 export const hasKey = (): boolean => key !== "";
+/** Grows with each key that is given or taken away: an answer to one says nothing about the next. */
+export const session = (): number => keys;
 export function take(given: string): void {
   key = given;
+  keys += 1;
 }
 
 export class Refused extends Error {

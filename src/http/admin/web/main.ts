@@ -1,6 +1,6 @@
 // What is shown follows the address; what it shows is asked again whenever the daemon says that something changed.
 import { el } from "../../pay/web/dom";
-import { ask, hasKey, listen, Refused, take, tell } from "./api";
+import { ask, hasKey, listen, Refused, session, take, tell } from "./api";
 import type { Delivery, Entry, Hold, Hour, Overview, Story } from "./api";
 import * as views from "./views";
 
@@ -70,10 +70,10 @@ async function look(): Promise<void> {
     return;
   }
   [isLooking, isStale] = [true, false];
-  const place = location.hash || "#/";
+  const [place, mine] = [location.hash || "#/", session()];
   try {
     const nodes = await made();
-    if (hasKey() && place === (location.hash || "#/")) {
+    if (session() === mine && place === (location.hash || "#/")) {
       put(nodes);
       if (place !== shown) {
         shown = place;
@@ -81,7 +81,8 @@ async function look(): Promise<void> {
       }
     } else isStale = true;
   } catch (error) {
-    if (error instanceof Refused && (error.status === 401 || error.status === 403)) leave("This key is not accepted here.");
+    if (session() !== mine) isStale = true;
+    else if (error instanceof Refused && (error.status === 401 || error.status === 403)) leave("This key is not accepted here.");
     else say(error instanceof Refused ? error.message : "The daemon does not answer");
   }
   setTimeout(() => {
@@ -91,7 +92,8 @@ async function look(): Promise<void> {
 }
 
 async function follow(): Promise<void> {
-  while (hasKey()) {
+  const mine = session();
+  while (session() === mine) {
     try {
       const stop = new AbortController();
       await listen(() => {
@@ -103,7 +105,7 @@ async function follow(): Promise<void> {
       say("Not live: trying again");
     }
     await new Promise((done) => setTimeout(done, AGAIN_MS));
-    void look();
+    if (session() === mine) void look();
   }
 }
 

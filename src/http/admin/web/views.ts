@@ -101,6 +101,8 @@ export function login(refused: string, enter: (key: string) => void): Node[] {
   const input = el("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false" });
   const submit = (event: Event) => {
     event.preventDefault();
+    // What was said of another key.
+    document.querySelector("[role=alert]")?.remove();
     enter(input.value.trim());
   };
   return [el("section", { class: "card wide" }, el("h1", {}, "Log in"), el("form", { submit },
