@@ -60,6 +60,8 @@ impl Client {
                 let mut command = Command::new("node");
                 command.current_dir(folder).args([program, "node", "--hostname", "127.0.0.1", "--port", "0"]);
                 command.env("BLOCK_TIME", block_time).env("HARDHAT_DISABLE_TELEMETRY_PROMPT", "true");
+                // Where `CI` is set it would colour its address, though nobody looks at it.
+                command.env("NO_COLOR", "1").env_remove("FORCE_COLOR");
                 command
             }
         }
