@@ -22,6 +22,7 @@ mod reconcile;
 mod remote;
 mod repair;
 mod report;
+mod rules;
 mod serve;
 mod stop_signal;
 mod surroundings;
@@ -67,6 +68,7 @@ Set up a chain (with an admin or deployer key, which the daemon never holds):
 
 Administer the database (beside a running daemon, too):
   tenant    Merchant systems: their API keys, limits and rules
+  rules     What the rules of a tenant would say
   token     The tokens that may be used
   webhook   Where tenants are told of events
   admin     Keys of those who run the daemon, for the dashboard
@@ -153,6 +155,8 @@ enum Command {
     #[command(subcommand)]
     Tenant(tenant::Tenant),
     #[command(subcommand)]
+    Rules(rules::Rules),
+    #[command(subcommand)]
     Token(token::Token),
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -194,6 +198,8 @@ pub async fn main() -> ExitCode {
         Command::Doctor(doctor) => return doctor.run(&around).await,
         // So it is with whether there is drift.
         Command::Reconcile(reconcile) => return reconcile.run(&around).await,
+        // So it is with what rules say.
+        Command::Rules(rules) => return rules.run(&around).await,
         // So it is with the soundness of a backup.
         Command::Backup(backup) => return backup.run(&around).await,
     };

@@ -1,13 +1,12 @@
 //! `preauthd tenant`: merchant systems.
 
-use std::path::Path;
-
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use futures::FutureExt;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::rules::read;
 use super::surroundings::{Surroundings, act, tenant};
 use super::tenant_key::Key;
 use crate::chain::wall_now;
@@ -65,8 +64,9 @@ pub(super) struct Settings {
     /// What the tenant's systems may create: JSON, or a file that holds it
     ///
     /// For example {"maxAmount":{"0xTOKEN":"500"},"maxTtlSeconds":86400}. The rules: maxAmount, maxOpenPerSender (each by
-    /// token), allowedTokens, minTtlSeconds, maxTtlSeconds, blockedAddresses. {} allows everything.
-    #[arg(long, value_name = "FILE|JSON", value_parser = rules)]
+    /// token), allowedTokens, minTtlSeconds, maxTtlSeconds, blockedAddresses, and expressions of your own in CEL, each with its
+    /// name, what it allows, and why it refuses: docs/rules.md. {} allows everything; `preauthd rules test` tries them out.
+    #[arg(long, value_name = "FILE|JSON", value_parser = read)]
     rules: Option<Rules>,
 }
 
@@ -254,18 +254,6 @@ fn id(text: &str) -> Result<TenantId, String> {
     if id == TenantId::UNCLAIMED { Err("is no tenant's UUID".to_owned()) } else { Ok(id) }
 }
 
-fn rules(text: &str) -> Result<Rules, String> {
-    let json = if text.trim_start().starts_with('{') {
-        text.to_owned()
-    } else {
-        std::fs::read_to_string(Path::new(text))
-            .map_err(|error| format!("cannot be read as a file: {error}"))?
-    };
-    let rules: Rules = serde_json::from_str(&json).map_err(|error| error.to_string())?;
-    rules.check().map_err(|error| format!("an amount {error}"))?;
-    Ok(rules)
-}
-
 fn ttl(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.char_indices().next_back() {
         Some((last, 's')) => (text.get(..last), 1),
@@ -317,15 +305,5 @@ mod tests {
         assert_eq!(shown_ttl(86_400), "1d");
         assert_eq!(shown_ttl(5_400), "90m");
         assert_eq!(shown_ttl(61), "61s");
-    }
-
-    #[test]
-    fn rules_are_checked_before_they_are_saved() {
-        assert_eq!(rules("{}"), Ok(Rules::default()));
-        assert_eq!(rules(r#"{"maxTtlSeconds":86400}"#).unwrap().max_ttl_seconds, Some(86_400));
-        let token = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
-        assert!(rules(&format!(r#"{{"maxAmount":{{"{token}":"1e3"}}}}"#)).unwrap_err().contains("amount"));
-        assert!(rules(r#"{"maxTtl":1}"#).unwrap_err().contains("maxTtl"));
-        assert!(rules("no-such-file.json").unwrap_err().contains("cannot be read"));
     }
 }

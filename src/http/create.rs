@@ -116,6 +116,8 @@ impl CreateRequest {
 /// `lock_failed` means that it was accepted and the lock then failed on chain. It is `REJECTED`, and its invoice id is
 /// used up. A request whose answer was lost can be repeated: `Invoice already exists` then says that it arrived.
 ///
+/// A rule that refuses is named by `detail`, and its reason is in the message: limits, and expressions of your operator's own.
+///
 /// The hold is the amount plus your allowed tip, so the sender's allowance and balance must cover both.
 #[utoipa::path(
     post, path = "/onchain-preauth", operation_id = "createPreauthorization", tag = "Preauthorizations",

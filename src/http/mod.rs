@@ -69,13 +69,14 @@ use crate::store::Store;
 use crate::webhooks::Webhooks;
 
 pub use admin::{AdminState, admin_router};
+pub use create::CreateRequest;
 pub use dev::DevPowers;
 pub use edge::MAX_BODY_BYTES;
 pub use error::{ApiError, ErrorEnvelope, ErrorItem};
 pub use event_stream::MOST_STREAMS;
 pub use event_view::webhook_body;
 pub use idempotency::Running;
-pub use pay::PaySettings;
+pub use pay::{PayLinkRequest, PaySettings};
 pub use rate_limit::{Rate, RateLimits, RateSettings};
 pub use report_view::{AccountsLine, accounts_headings, accounts_rows};
 

@@ -248,7 +248,10 @@ fn refusals_of_anybody() -> Vec<Refusal> {
         Refusal::AmountTooPrecise { decimals: 6 },
         Refusal::AmountTooLarge,
         Refusal::InvalidSettleAt("it is not before the expiry"),
-        Refusal::Rule(RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" }),
+        Refusal::Rule(RuleRefusal {
+            rule: "maxAmount".into(),
+            why: "the amount is above the tenant's limit".into(),
+        }),
         Refusal::WalletNotRegistered(WalletRole::Receiver),
         Refusal::InvoiceExists,
     ]

@@ -55,7 +55,7 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
             let message = "expiresAt must repeat the expiry of the terms that the consent covers";
             error(BAD_REQUEST, "consent_without_expiry", message).field("expiresAt")
         }
-        Refusal::Rule(rule) => error(BAD_REQUEST, "rule_refused", rule.to_string()).detail(rule.rule),
+        Refusal::Rule(rule) => error(BAD_REQUEST, "rule_refused", rule.to_string()).detail(&rule.rule),
         Refusal::WalletNotRegistered(role) => {
             error(NOT_FOUND, "wallet_not_registered", "Wallet not registered").field(role.as_str())
         }
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn creations_are_refused_in_the_words_of_the_contract() {
-        let rule = RuleRefusal { rule: "maxAmount", why: "the amount is above the tenant's limit" };
+        let rule =
+            RuleRefusal { rule: "maxAmount".into(), why: "the amount is above the tenant's limit".into() };
         let cases = [
             (Refusal::AmountNotPositive, 400, "Amount must be greater than zero", "amount_not_positive"),
             (

@@ -113,6 +113,12 @@ impl TokenAmount {
         self.0.is_zero()
     }
 
+    /// The digits as a whole number, and how many of them are decimals.
+    pub(super) fn parts(self) -> (u128, u8) {
+        let scale = u8::try_from(self.0.scale()).unwrap_or(u8::MAX);
+        (self.0.mantissa().unsigned_abs(), scale)
+    }
+
     /// The amount in base units of a token with `decimals`.
     ///
     /// # Errors

@@ -45,7 +45,9 @@ pub use reconcile::{
 };
 pub use repair::{Mended, Mending, Repairs};
 pub use report::{Day, Sum, Tally, equal_part, sum_in_tokens};
-pub use rules::{Creation, RuleRefusal, Rules};
+pub use rules::{
+    ALLOWANCE, Creation, Expression, ExpressionFlaw, RuleRefusal, Rulebook, Rules, RulesFlaw, Ruling,
+};
 pub use share::{KindCounts, share_batch};
 pub use tenant::{Scope, Tenant};
 pub use terms::Terms;

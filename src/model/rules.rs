@@ -1,11 +1,22 @@
-//! The rule engine: what a tenant allows its own systems to create.
+//! The rule engine: what a tenant allows its own systems to create. Some rules have a fixed form; what they cannot say is
+//! written as an expression.
 
+mod check;
+mod expression;
+mod kinds;
+mod rulebook;
+mod tokens;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
 use serde::{Deserialize, Serialize};
 
-use super::{AmountError, BaseUnits, ChainTime, Token, TokenAmount};
+use super::{AmountError, BaseUnits, ChainTime, InvoiceId, Token, TokenAmount};
+
+pub use expression::{Expression, ExpressionFlaw};
+pub use rulebook::Rulebook;
 
 /// The rules of one tenant. A rule that is absent allows everything.
 ///
@@ -31,11 +42,26 @@ pub struct Rules {
     /// Addresses that may neither pay nor be paid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_addresses: Vec<Address>,
+    /// Rules of the tenant's own. Each must be true of a creation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expressions: Vec<Expression>,
+}
+
+/// Why rules cannot be saved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RulesFlaw {
+    #[error("an amount {0}")]
+    Amount(#[from] AmountError),
+    #[error(transparent)]
+    Expression(#[from] ExpressionFlaw),
+    #[error("there are more than {0} expressions")]
+    TooMany(usize),
 }
 
 /// A creation as the rules see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Creation<'a> {
+    pub invoice: &'a InvoiceId,
     /// `None`: not known yet. What depends on him is judged when he is.
     pub sender: Option<Address>,
     pub receiver: Address,
@@ -48,70 +74,101 @@ pub struct Creation<'a> {
     pub open_total: u128,
     pub now: ChainTime,
     pub expires_at: ChainTime,
+    /// The kind of the payer's consent, or [`ALLOWANCE`]. `None`: not known yet.
+    pub consent: Option<&'static str>,
+    /// It came, or is to come, through a pay link.
+    pub pay_link: bool,
+    /// It is to be settled in full at a time of its own.
+    pub scheduled: bool,
 }
 
+/// The consent of a creation without a signature.
+pub const ALLOWANCE: &str = "allowance";
+
 /// Which rule refused a creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Rule {rule} refused the preauthorization: {why}")]
 pub struct RuleRefusal {
     /// The rule's name, as it is written in the tenant's rules.
-    pub rule: &'static str,
-    pub why: &'static str,
+    pub rule: Cow<'static, str>,
+    pub why: Cow<'static, str>,
+}
+
+/// What one rule says of a creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    Passes,
+    /// And why.
+    Refuses(Cow<'static, str>),
+    /// It depends on the sender or his consent, and is asked when they are known.
+    Waits,
+}
+
+impl Ruling {
+    fn unless(refuses: bool, why: &'static str) -> Self {
+        if refuses { Self::Refuses(why.into()) } else { Self::Passes }
+    }
 }
 
 impl Rules {
-    /// Reads every amount once, so that a rule which could never be evaluated is refused when it is saved.
+    /// Reads every amount and every expression once, so that a rule which could never be evaluated is refused when it is saved.
     ///
     /// # Errors
-    /// The first amount that is no amount.
-    pub fn check(&self) -> Result<(), AmountError> {
-        self.max_amount
-            .values()
-            .chain(self.max_open_per_sender.values())
-            .try_for_each(|text| TokenAmount::parse(text).map(|_| ()))
-    }
-
-    /// Judges a creation.
-    ///
-    /// # Errors
-    /// The first rule that refuses. A limit that cannot be read refuses too: a rule engine fails closed.
-    pub fn judge(&self, creation: &Creation<'_>) -> Result<(), RuleRefusal> {
-        let token = creation.token.contract.address();
-        let ttl = creation.expires_at.seconds_since(creation.now);
-        let refuse = |rule, why| Err(RuleRefusal { rule, why });
-
-        let is_blocked = |address| self.blocked_addresses.contains(address);
-        if creation.sender.as_ref().is_some_and(is_blocked) || is_blocked(&creation.receiver) {
-            return refuse("blockedAddresses", "the sender or the receiver is blocked");
+    /// The first amount that is no amount, or the first expression that says nothing about creations.
+    pub fn check(&self) -> Result<(), RulesFlaw> {
+        for text in self.max_amount.values().chain(self.max_open_per_sender.values()) {
+            TokenAmount::parse(text)?;
         }
-        if self.allowed_tokens.as_ref().is_some_and(|allowed| !allowed.contains(&token)) {
-            return refuse("allowedTokens", "the token is not on the tenant's list");
+        if self.expressions.len() > expression::MAX_EXPRESSIONS {
+            return Err(RulesFlaw::TooMany(expression::MAX_EXPRESSIONS));
         }
-        if self.min_ttl_seconds.is_some_and(|shortest| ttl < shortest) {
-            return refuse("minTtlSeconds", "it would expire too soon");
+        let mut names = FIXED.to_vec();
+        for one in &self.expressions {
+            if names.contains(&one.name.as_str()) {
+                return Err(one.flaw(None, "another rule has this name".to_owned()).into());
+            }
+            names.push(&one.name);
         }
-        if self.max_ttl_seconds.is_some_and(|longest| ttl > longest) {
-            return refuse("maxTtlSeconds", "it would expire too late");
-        }
-        if exceeds(self.max_amount.get(&token), creation.amount.get(), creation.token) {
-            return refuse("maxAmount", "the amount is above the tenant's limit");
-        }
-        let total = creation.open_total.saturating_add(creation.hold.get());
-        if exceeds(self.max_open_per_sender.get(&token), total, creation.token) {
-            return refuse("maxOpenPerSender", "the sender's open holds would be above the tenant's limit");
+        for compiled in expression::compile_all(&self.expressions) {
+            compiled?;
         }
         Ok(())
     }
 
-    /// Whether judging needs the sum of the sender's open holds of this token.
-    #[must_use]
-    pub fn needs_open_total(&self, token: Address) -> bool {
-        self.max_open_per_sender.contains_key(&token)
+    /// What each rule of a fixed form that applies says of a creation. A limit that cannot be read refuses: a rule engine fails
+    /// closed.
+    fn fixed(&self, creation: &Creation<'_>) -> impl Iterator<Item = (&'static str, Ruling)> + use<> {
+        let token = creation.token.contract.address();
+        let ttl = creation.expires_at.seconds_since(creation.now);
+        let total = creation.open_total.saturating_add(creation.hold.get());
+        let is_blocked = |address| self.blocked_addresses.contains(address);
+        let blocked = creation.sender.as_ref().is_some_and(is_blocked) || is_blocked(&creation.receiver);
+        let rulings = [
+            (!self.blocked_addresses.is_empty())
+                .then(|| Ruling::unless(blocked, "the sender or the receiver is blocked")),
+            self.allowed_tokens.as_ref().map(|allowed| {
+                Ruling::unless(!allowed.contains(&token), "the token is not on the tenant's list")
+            }),
+            self.min_ttl_seconds.map(|shortest| Ruling::unless(ttl < shortest, "it would expire too soon")),
+            self.max_ttl_seconds.map(|longest| Ruling::unless(ttl > longest, "it would expire too late")),
+            self.max_amount.get(&token).map(|limit| {
+                let exceeded = exceeds(limit, creation.amount.get(), creation.token);
+                Ruling::unless(exceeded, "the amount is above the tenant's limit")
+            }),
+            self.max_open_per_sender.get(&token).map(|limit| {
+                let exceeded = exceeds(limit, total, creation.token);
+                Ruling::unless(exceeded, "the sender's open holds would be above the tenant's limit")
+            }),
+        ];
+        FIXED.into_iter().zip(rulings).filter_map(|(rule, ruling)| Some((rule, ruling?)))
     }
 }
 
-fn exceeds(limit: Option<&String>, units: u128, token: &Token) -> bool {
-    let Some(limit) = limit else { return false };
+/// The rules of a fixed form, in the order in which they are asked.
+const FIXED: [&str; 6] =
+    ["blockedAddresses", "allowedTokens", "minTtlSeconds", "maxTtlSeconds", "maxAmount", "maxOpenPerSender"];
+
+fn exceeds(limit: &str, units: u128, token: &Token) -> bool {
     match TokenAmount::parse(limit).and_then(|limit| limit.in_base_units(token.decimals)) {
         Ok(limit) => units > limit.get(),
         Err(_) => true,
@@ -119,86 +176,4 @@ fn exceeds(limit: Option<&String>, units: u128, token: &Token) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Account;
-
-    fn token() -> Token {
-        Token {
-            contract: Account::from_address(Address::repeat_byte(9)),
-            symbol: "USDX".into(),
-            decimals: 6,
-            active: true,
-            signing: None,
-        }
-    }
-
-    fn judge(rules: &str, change: impl FnOnce(&mut Creation<'_>)) -> Result<(), &'static str> {
-        let token = token();
-        let mut creation = Creation {
-            sender: Some(Address::repeat_byte(1)),
-            receiver: Address::repeat_byte(2),
-            token: &token,
-            amount: BaseUnits::new(100_000_000).unwrap(),
-            hold: BaseUnits::new(110_000_000).unwrap(),
-            open_total: 0,
-            now: ChainTime(1_000),
-            expires_at: ChainTime(4_600),
-        };
-        change(&mut creation);
-        let rules: Rules = serde_json::from_str(rules).unwrap();
-        rules.judge(&creation).map_err(|refusal| refusal.rule)
-    }
-
-    #[test]
-    fn without_rules_everything_passes() {
-        assert_eq!(judge("{}", |_| {}), Ok(()));
-    }
-
-    #[test]
-    fn each_rule_has_two_sides() {
-        let token = Address::repeat_byte(9);
-        let other = Address::repeat_byte(8);
-        let cases = [
-            (
-                format!(r#"{{"maxAmount":{{"{token}":"100"}}}}"#),
-                format!(r#"{{"maxAmount":{{"{token}":"99.999999"}}}}"#),
-                "maxAmount",
-            ),
-            (
-                format!(r#"{{"maxOpenPerSender":{{"{token}":"110"}}}}"#),
-                format!(r#"{{"maxOpenPerSender":{{"{token}":"109"}}}}"#),
-                "maxOpenPerSender",
-            ),
-            (
-                format!(r#"{{"allowedTokens":["{token}"]}}"#),
-                format!(r#"{{"allowedTokens":["{other}"]}}"#),
-                "allowedTokens",
-            ),
-            (r#"{"minTtlSeconds":3600}"#.into(), r#"{"minTtlSeconds":3601}"#.into(), "minTtlSeconds"),
-            (r#"{"maxTtlSeconds":3600}"#.into(), r#"{"maxTtlSeconds":3599}"#.into(), "maxTtlSeconds"),
-            (
-                format!(r#"{{"blockedAddresses":["{other}"]}}"#),
-                format!(r#"{{"blockedAddresses":["{}"]}}"#, Address::repeat_byte(2)),
-                "blockedAddresses",
-            ),
-        ];
-        for (allows, refuses, rule) in cases {
-            assert_eq!(judge(&allows, |_| {}), Ok(()), "{allows}");
-            assert_eq!(judge(&refuses, |_| {}), Err(rule), "{refuses}");
-        }
-    }
-
-    #[test]
-    fn open_holds_count_towards_the_total() {
-        let rules = format!(r#"{{"maxOpenPerSender":{{"{}":"110"}}}}"#, Address::repeat_byte(9));
-        assert_eq!(judge(&rules, |creation| creation.open_total = 1), Err("maxOpenPerSender"));
-    }
-
-    #[test]
-    fn an_unreadable_limit_is_found_when_saved_and_refuses_when_met() {
-        let rules = format!(r#"{{"maxAmount":{{"{}":"lots"}}}}"#, Address::repeat_byte(9));
-        assert!(serde_json::from_str::<Rules>(&rules).unwrap().check().is_err());
-        assert_eq!(judge(&rules, |_| {}), Err("maxAmount"));
-    }
-}
+mod tests;

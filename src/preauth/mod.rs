@@ -21,6 +21,7 @@ mod reconcile;
 mod refusal;
 mod repair;
 mod report;
+mod rulebooks;
 mod schedule;
 mod settle;
 mod signing;
@@ -38,6 +39,7 @@ use crate::chain::{Chain, ChainClock, ChainError};
 use crate::lane::{Signals, Standing};
 use crate::model::{Account, ChainTime, Consent, InvoiceId, Once, OperationKind, Preauth, TokenAmount};
 use crate::store::{Store, StoreError};
+use rulebooks::Rulebooks;
 
 pub use check::Checker;
 pub use claims::Claims;
@@ -99,6 +101,7 @@ struct Inner {
     signals: Signals,
     standing: Standing,
     checker: Checker,
+    rulebooks: Rulebooks,
     settings: PreauthSettings,
 }
 
@@ -113,7 +116,8 @@ impl Preauths {
         settings: PreauthSettings,
     ) -> Self {
         let checker = Checker::spawn(chain.clone(), settings.operators.clone());
-        let inner = Inner { store, chain, clock, signals, standing, checker, settings };
+        let rulebooks = Rulebooks::default();
+        let inner = Inner { store, chain, clock, signals, standing, checker, rulebooks, settings };
         Self { inner: Arc::new(inner), once: None }
     }
 

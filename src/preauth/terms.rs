@@ -1,6 +1,8 @@
 //! From a creation to its terms: the checks that need no chain, in the order that is fixed, and the offer of terms a
 //! payer can sign.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, Bytes, U256};
 
 use super::payer::Payer;
@@ -10,8 +12,8 @@ use super::{
 };
 use crate::chain::approve_input;
 use crate::model::{
-    Account, AmountError, BaseUnits, ChainTime, Consent, Creation, InvoiceId, Rules, Schedule, Tenant,
-    TenantId, Terms, Token, TokenAmount, WalletRole, derive_preauth_id, hold_with_tip,
+    ALLOWANCE, Account, AmountError, BaseUnits, ChainTime, Consent, Creation, InvoiceId, Rulebook, Schedule,
+    Tenant, TenantId, Terms, Token, TokenAmount, WalletRole, derive_preauth_id, hold_with_tip,
 };
 use crate::store::{Connection, preauths, tokens, wallets};
 
@@ -117,6 +119,7 @@ impl Preauths {
         if sender == Some(receiver) {
             return Err(Refusal::SameWallet.into());
         }
+        let rules = self.inner.rulebooks.of(tenant).await;
         let mut reader = self.inner.store.read().await?;
         let token = tokens::by_address(&mut reader, asked.token.address()).await?;
         let token = token.filter(|token| token.active).ok_or(Refusal::TokenNotActive)?;
@@ -128,7 +131,8 @@ impl Preauths {
         let schedule = full_settlement(asked, amount, now, expires_at)?;
         let judged = Judged {
             tenant: tenant.id,
-            rules: tenant.rules.clone(),
+            rules,
+            invoice: asked.invoice.clone(),
             token: token.clone(),
             sender,
             receiver,
@@ -136,6 +140,10 @@ impl Preauths {
             hold,
             now,
             expires_at,
+            consent: (purpose == Purpose::Lock)
+                .then(|| asked.consent.map_or(ALLOWANCE, |consent| consent.kind().as_str())),
+            pay_link: matches!(payer, Payer::OfLink(_)),
+            scheduled: schedule.is_some(),
         };
         judged.judge(&mut reader).await?;
         // The token may have to be asked: nothing of the database is held meanwhile.
@@ -200,7 +208,8 @@ pub(super) struct Price {
 #[derive(Clone)]
 pub(super) struct Judged {
     tenant: TenantId,
-    rules: Rules,
+    rules: Arc<Rulebook>,
+    invoice: InvoiceId,
     token: Token,
     sender: Option<Address>,
     receiver: Address,
@@ -208,6 +217,9 @@ pub(super) struct Judged {
     pub hold: BaseUnits,
     pub now: ChainTime,
     pub expires_at: ChainTime,
+    consent: Option<&'static str>,
+    pay_link: bool,
+    scheduled: bool,
 }
 
 impl Judged {
@@ -222,6 +234,7 @@ impl Judged {
             None => 0,
         };
         let creation = Creation {
+            invoice: &self.invoice,
             sender: self.sender,
             receiver: self.receiver,
             token: &self.token,
@@ -230,6 +243,9 @@ impl Judged {
             open_total,
             now: self.now,
             expires_at: self.expires_at,
+            consent: self.consent,
+            pay_link: self.pay_link,
+            scheduled: self.scheduled,
         };
         self.rules.judge(&creation).map_err(|refusal| Refusal::Rule(refusal).into())
     }

@@ -40,6 +40,7 @@ mod reorg;
 mod reorg_matrix;
 mod repair;
 mod rotation;
+mod rules;
 mod schedule;
 mod settlement_refusals;
 mod sick_node;

@@ -7,7 +7,8 @@ use alloy::signers::local::PrivateKeySigner;
 use super::finding::Finding;
 use crate::cli::daemon;
 use crate::config::{Config, ConfigError, DEFAULT_FILE};
-use crate::store::{Store, StoreError, StoreReader, instance};
+use crate::model::{Rulebook, Tenant};
+use crate::store::{Store, StoreError, StoreReader, instance, tenants};
 
 const MIB: u64 = 1024 * 1024;
 /// Free space below which a daemon may soon have to stop.
@@ -109,6 +110,25 @@ pub(super) async fn database(config: &Config) -> Vec<Finding> {
     vec![Finding::good(check, format!("readable, of this version; {user}"))]
 }
 
+/// Whether every tenant's rules can be read: those that cannot refuse everything.
+pub(super) async fn rules(folder: &Path) -> Vec<Finding> {
+    // What is wrong with the database as a whole was found before.
+    let Ok(tenants) = tenants_of_database(folder).await else { return Vec::new() };
+    let flaws = tenants.into_iter().filter_map(|tenant| {
+        let flaw = Rulebook::open(tenant.rules).flaw().map(ToString::to_string)?;
+        let found = format!("tenant {} can create nothing: {flaw}", tenant.name);
+        let advice = "mend it with `preauthd tenant set NAME --rules` (docs/rules.md)";
+        Some(Finding::doubtful("rules", found, advice))
+    });
+    flaws.collect()
+}
+
+async fn tenants_of_database(folder: &Path) -> Result<Vec<Tenant>, StoreError> {
+    let reader = StoreReader::open(folder).await?;
+    let mut snapshot = reader.snapshot().await?;
+    tenants::all(&mut snapshot).await
+}
+
 async fn chain_of_database(folder: &Path) -> Result<Option<u64>, StoreError> {
     let reader = StoreReader::open(folder).await?;
     let mut snapshot = reader.snapshot().await?;
@@ -128,5 +148,34 @@ pub(super) fn operator_keys(config: &Config) -> (Vec<PrivateKeySigner>, Vec<Find
             let bad = |problem: &crate::config::Problem| Finding::bad(check, problem.to_string(), advice);
             (Vec::new(), problems.iter().map(bad).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::chain::wall_now;
+    use crate::cli::tenant::new_tenant;
+    use crate::model::Expression;
+
+    #[tokio::test]
+    async fn rules_that_cannot_be_read_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        for (name, allow) in [("sound", "amount > tokens(1)"), ("torn", "amount > tokens(")] {
+            let mut tenant = new_tenant(name.to_owned());
+            let (name, allow, why) = ("mine".to_owned(), allow.to_owned(), "because".to_owned());
+            tenant.rules.expressions.push(Expression { name, allow, why });
+            let added = store.write::<_, StoreError, _>(move |tx| {
+                async move { tenants::insert(tx, &tenant, wall_now()).await }.boxed()
+            });
+            added.await.unwrap();
+        }
+        store.close().await;
+        let found = rules(folder.path()).await;
+        assert_eq!(found.len(), 1);
+        assert!(found[0].found.starts_with("tenant torn can create nothing: the expression \"mine\""));
     }
 }

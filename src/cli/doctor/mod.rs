@@ -59,6 +59,7 @@ async fn examine(around: &Surroundings) -> Vec<Finding> {
     let mut findings = house::configuration(&config, around.config_file.as_deref());
     findings.extend(house::data_folder(&config));
     findings.extend(house::database(&config).await);
+    findings.extend(house::rules(&config.data_dir).await);
     let (operators, of_keys) = house::operator_keys(&config);
     findings.extend(of_keys);
     findings.extend(chain::examine(&config, &operators).await);

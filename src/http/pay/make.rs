@@ -78,7 +78,10 @@ pub struct PayLinkRequest {
 
 impl PayLinkRequest {
     /// Checks the shape of every field.
-    fn wish(self) -> Result<NewPayLink, ApiError> {
+    ///
+    /// # Errors
+    /// An error for each field that is malformed.
+    pub fn wish(self) -> Result<NewPayLink, ApiError> {
         let mut shape = Shape::of_body();
         let invoice = shape.read("invoiceId", InvoiceId::parse(&self.invoice_id));
         let sender = shape.read_optional("sender", self.sender.as_deref().map(Account::parse));

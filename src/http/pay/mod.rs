@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 
 use super::HttpState;
 use crate::model::{ChainTime, PayLink, PayLinkState};
+pub use make::PayLinkRequest;
 use rate::Rate;
 
 /// What pay links need to know about their surroundings. Clones share it.
