@@ -4,6 +4,7 @@
 //! makes of it is seen by the observer alone; a verb that waits is woken by it and reads the outcome from the database.
 //! Expected endings are an [`Ending`]; a [`Fault`] means that something is broken.
 
+mod approvals;
 mod authorize;
 mod cancel;
 mod check;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 
+use crate::approvers::Approvers;
 use crate::chain::{Chain, ChainClock, ChainError};
 use crate::lane::{Signals, Standing};
 use crate::model::{Account, ChainTime, Consent, InvoiceId, Once, OperationKind, Preauth, TokenAmount};
@@ -99,6 +101,7 @@ struct Inner {
     signals: Signals,
     standing: Standing,
     checker: Checker,
+    approvers: Approvers,
     settings: PreauthSettings,
 }
 
@@ -110,10 +113,11 @@ impl Preauths {
         clock: ChainClock,
         signals: Signals,
         standing: Standing,
+        approvers: Approvers,
         settings: PreauthSettings,
     ) -> Self {
         let checker = Checker::spawn(chain.clone(), settings.operators.clone());
-        let inner = Inner { store, chain, clock, signals, standing, checker, settings };
+        let inner = Inner { store, chain, clock, signals, standing, checker, approvers, settings };
         Self { inner: Arc::new(inner), once: None }
     }
 
