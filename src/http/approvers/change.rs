@@ -10,7 +10,7 @@ use crate::approvers::ApproverWish;
 use crate::http::HttpState;
 use crate::http::caller::Writer;
 use crate::http::error::ApiError;
-use crate::http::json::JsonBody;
+use crate::http::json::{JsonBody, optional_whole_number};
 use crate::http::shape::Shape;
 
 /// What to change about an approver; what is absent stays.
@@ -21,7 +21,7 @@ pub struct ApproverChange {
     #[schema(format = "uri")]
     url: Option<String>,
     /// How long its answer may take, in milliseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_whole_number")]
     #[schema(value_type = Option<u32>, minimum = 100, maximum = 10_000)]
     time_limit_ms: Option<u64>,
     /// Whether it is asked. Creations go on without one that is not.

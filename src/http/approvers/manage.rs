@@ -13,7 +13,7 @@ use crate::http::HttpState;
 use crate::http::caller::{Opener, Reader, Writer};
 use crate::http::error::ApiError;
 use crate::http::idempotency::UnderKey;
-use crate::http::json::JsonBody;
+use crate::http::json::{JsonBody, optional_whole_number};
 use crate::http::shape::Shape;
 use crate::model::{Approver, ApproverName};
 use crate::outbound::ShownKey;
@@ -29,7 +29,7 @@ pub struct NewApprover {
     #[schema(format = "uri", examples("https://shop.example/approve"))]
     url: String,
     /// How long its answer may take, in milliseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_whole_number")]
     #[schema(value_type = Option<u32>, minimum = 100, maximum = 10_000, default = 2_000)]
     time_limit_ms: Option<u64>,
 }
