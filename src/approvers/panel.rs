@@ -114,11 +114,8 @@ impl Approvers {
             }
         }
         drop(answers);
-        let withdrawn = Tried {
-            decision: Decision::Withdrawn,
-            reason: None,
-            duration_ms: millis(started.elapsed()),
-        };
+        let withdrawn =
+            Tried { decision: Decision::Withdrawn, reason: None, duration_ms: millis(started.elapsed()) };
         let of = |approver: &Approver| {
             let tried = given.iter().find(|(key, _)| *key == approver.key).map(|(_, tried)| tried.clone());
             let Tried { decision, reason, duration_ms } = tried.unwrap_or_else(|| withdrawn.clone());
@@ -142,7 +139,8 @@ impl Approvers {
     async fn put(&self, approver: &Approver, id: Uuid, now: Millis, body: Vec<u8>) -> Tried {
         // Measures the approver, decides nothing.
         let started = tokio::time::Instant::now();
-        let answered = tokio::time::timeout(approver.time_limit(), self.exchange(approver, id, now, body)).await;
+        let answered =
+            tokio::time::timeout(approver.time_limit(), self.exchange(approver, id, now, body)).await;
         let answered = answered.unwrap_or_else(|_| Err("no answer in time".to_owned()));
         let duration_ms = millis(started.elapsed());
         match answered {
@@ -179,8 +177,7 @@ impl Approvers {
             tracing::error!(approver = %approver.id, %error, "a question to an approver cannot be signed");
             "the question could not be signed; the daemon's log says why".to_owned()
         })?;
-        let message =
-            Message { url: approver.url.clone(), id, timestamp: now.0 / 1_000, signature, body };
+        let message = Message { url: approver.url.clone(), id, timestamp: now.0 / 1_000, signature, body };
         let mut response = self.post.send(message, approver.time_limit()).await?;
         let status = response.status();
         if status.is_redirection() {

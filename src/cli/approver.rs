@@ -196,8 +196,7 @@ impl Approver {
                 show_key(around, "For 24 hours the old key signs, too:", &approver, &key)
             }
             Self::List { .. } => {
-                let listed: Vec<Listed> =
-                    approvers.list(tenant.id).await?.iter().map(Into::into).collect();
+                let listed: Vec<Listed> = approvers.list(tenant.id).await?.iter().map(Into::into).collect();
                 output.list(["NAME", "URL", "TIME LIMIT", "ENABLED", "ID"], &listed, |one| {
                     let (limit, enabled) = (format!("{} ms", one.time_limit_ms), one.enabled.to_string());
                     [one.name.clone(), one.url.clone(), limit, enabled, one.id.to_string()]
@@ -220,12 +219,17 @@ impl Approver {
                 let mut reader = store.read().await?;
                 let page = approvals::page(&mut reader, tenant.id, &invoice, None, limit).await?;
                 let decided: Vec<Decided> = page.into_iter().map(Into::into).collect();
-                output.list(["APPROVER", "DECISION", "REASON", "TOOK", "ASKED", "TRANSACTION"], &decided, |one| {
-                    let (took, reason) = (format!("{} ms", one.duration_ms), one.reason.clone());
-                    let (decision, transaction) = (one.decision.to_owned(), one.transaction_id.to_string());
-                    let reason = reason.unwrap_or_default();
-                    [one.approver.clone(), decision, reason, took, one.at.clone(), transaction]
-                })
+                output.list(
+                    ["APPROVER", "DECISION", "REASON", "TOOK", "ASKED", "TRANSACTION"],
+                    &decided,
+                    |one| {
+                        let (took, reason) = (format!("{} ms", one.duration_ms), one.reason.clone());
+                        let (decision, transaction) =
+                            (one.decision.to_owned(), one.transaction_id.to_string());
+                        let reason = reason.unwrap_or_default();
+                        [one.approver.clone(), decision, reason, took, one.at.clone(), transaction]
+                    },
+                )
             }
         }
     }
@@ -284,7 +288,9 @@ fn show_key(
     };
     let (id, name, url) = (approver.id, approver.name.as_str(), &approver.url);
     around.output.done(
-        &format!("{what} {name} at {url}\n\n{secret}\n\nIt is shown this once: verify the signature v1 with it."),
+        &format!(
+            "{what} {name} at {url}\n\n{secret}\n\nIt is shown this once: verify the signature v1 with it."
+        ),
         &json!({ "id": id, "name": name, "url": url, "secret": secret }),
     )
 }

@@ -19,7 +19,9 @@ use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
 use super::webhooks;
 use crate::approvers::ApproverRefusal;
-use crate::model::{ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{
+    ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole,
+};
 use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal, ReportError};
 use crate::webhooks::EndpointRefusal;
 

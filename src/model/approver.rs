@@ -156,9 +156,7 @@ impl ApproverAnswer {
 /// Somebody else's words, as they may be shown in a log, a terminal or a page: one line, bounded, without what
 /// changes how the rest is read.
 fn presentable(text: &str) -> String {
-    let is_formatting = |char: char| {
-        matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
+    let is_formatting = |char: char| matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let plain: String = text
         .chars()
         .filter(|char| !is_formatting(*char))

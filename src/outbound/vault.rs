@@ -29,9 +29,7 @@ pub struct Vault {
 pub enum VaultError {
     #[error("the keys of webhooks and approvers are encrypted, and webhooks_key_env names no key")]
     NoKey,
-    #[error(
-        "a signing key cannot be decrypted: it was encrypted with another key, or is damaged"
-    )]
+    #[error("a signing key cannot be decrypted: it was encrypted with another key, or is damaged")]
     WrongKey,
     #[error("the system gives no random numbers")]
     NoChance,

@@ -1,6 +1,8 @@
 //! Every way a request can be refused.
 
-use crate::model::{ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{
+    ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole,
+};
 
 /// What is wrong with a consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -194,7 +194,11 @@ impl Webhooks {
     /// # Errors
     /// [`EndpointFault`].
     pub async fn change(&self, tenant: TenantId, id: Uuid, wish: EndpointWish) -> Done<Endpoint> {
-        let url = match wish.url.as_deref().map(|url| parse_url(url, self.settings.outbound.allow_private)).transpose()
+        let url = match wish
+            .url
+            .as_deref()
+            .map(|url| parse_url(url, self.settings.outbound.allow_private))
+            .transpose()
         {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),

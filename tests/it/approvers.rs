@@ -64,7 +64,8 @@ fn who(decided: &[Value]) -> Vec<(&str, &str)> {
 #[tokio::test]
 async fn what_all_approve_is_locked() {
     let shop = Shop::open().await;
-    let (fraud, limits) = (Approver::join(shop.api(), "fraud").await, Approver::join(shop.api(), "limits").await);
+    let (fraud, limits) =
+        (Approver::join(shop.api(), "fraud").await, Approver::join(shop.api(), "limits").await);
     fraud.replies([Reply::Body(200, json!({ "decision": "approve", "reason": "known" }).to_string())]);
     let name = invoice("INV");
     let created = shop.create(&name).await.is(201);
@@ -157,7 +158,10 @@ async fn who_does_not_answer_has_not_approved() {
         (text(r#"["approve"]"#), "answered neither"),
         (text(r#"{"decision":"approve","upTo":"5"}"#), "answered neither"),
         (Reply::Body(201, r#"{"decision":"approve"}"#.to_owned()), "answered 201"),
-        (text(&format!(r#"{{"decision":"approve","reason":"{}"}}"#, "x".repeat(5_000))), "more than 4096 bytes"),
+        (
+            text(&format!(r#"{{"decision":"approve","reason":"{}"}}"#, "x".repeat(5_000))),
+            "more than 4096 bytes",
+        ),
     ];
     let (key, name) = (invoice("key"), invoice("INV"));
     let tries = cases.len();
