@@ -21,7 +21,8 @@ use secrecy::ExposeSecret;
 use crate::chain::RpcEndpoints;
 use crate::http::RateSettings;
 use crate::lane::LaneSettings;
-use crate::webhooks::{Vault, WebhookSettings};
+use crate::outbound::{Outbound, Vault};
+use crate::webhooks::WebhookSettings;
 
 pub use keys::{KeyError, KeySource, PasswordSource};
 use reader::Reader;
@@ -161,7 +162,10 @@ impl Config {
             vault.ok_or_else(|| format!("environment variable {name} does not hold 64 hexadecimal digits"))
         });
         match vault {
-            Ok(vault) => Ok(WebhookSettings { vault, ..self.webhooks.clone() }),
+            Ok(vault) => {
+                let outbound = Outbound { vault, ..self.webhooks.outbound.clone() };
+                Ok(WebhookSettings { outbound, ..self.webhooks.clone() })
+            }
             Err(message) => {
                 Err(ConfigError(vec![Problem { key: "webhooks_key_env".to_owned(), place: None, message }]))
             }

@@ -1,15 +1,18 @@
 //! preauthd: card-style preauthorization on ERC-20 tokens.
 //!
-//! The rooms, and who may know whom: `cli → http → webhooks → preauth → lane → store, chain → model`. An arrow never points up.
-//! `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node. [`config`] is read by `cli` alone; [`trace`] is
+//! The rooms, and who may know whom: `cli → http → webhooks → preauth → lane, approvers → store, chain, outbound → model`. An
+//! arrow never points up. `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node, only [`outbound`] to systems
+//! of merchants. [`config`] is read by `cli` alone; [`trace`] is
 //! beside the log, for everybody but `model`.
 
+pub mod approvers;
 pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod http;
 pub mod lane;
 pub mod model;
+pub mod outbound;
 pub mod preauth;
 #[cfg(test)]
 mod simulation;

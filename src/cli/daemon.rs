@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::numbers;
+use crate::approvers::Approvers;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
     AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
@@ -191,12 +192,15 @@ impl Daemon {
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let operators: Vec<Address> = settings.operators.clone();
+        let approvers = Approvers::new(store.clone(), config.webhooks.outbound.clone())
+            .context("making a client for approvers")?;
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),
             clock.clone(),
             signals.clone(),
             standing.clone(),
+            approvers.clone(),
             settings,
         );
         workers.spawn(preauths.clone().keep_asking_tokens(stop.clone()));
@@ -210,6 +214,7 @@ impl Daemon {
         let state = HttpState {
             preauths,
             webhooks,
+            approvers,
             store: store.clone(),
             standing,
             signals: signals.clone(),

@@ -4,6 +4,7 @@
 //! send one transaction with a key that the daemon never holds.
 
 mod admin;
+mod approver;
 mod audit;
 mod backup;
 mod completion;
@@ -71,6 +72,7 @@ Administer the database (beside a running daemon, too):
   rules     What the rules of a tenant would say
   token     The tokens that may be used
   webhook   Where tenants are told of events
+  approver  Who is asked before a hold of a tenant is locked
   admin     Keys of those who run the daemon, for the dashboard
   audit     What was done by those who run it
   hold      Holds recovered from the chain that no tenant has claimed yet
@@ -161,6 +163,8 @@ enum Command {
     #[command(subcommand)]
     Webhook(webhook::Webhook),
     #[command(subcommand)]
+    Approver(approver::Approver),
+    #[command(subcommand)]
     Hold(hold::Hold),
     #[command(subcommand)]
     Report(report::Report),
@@ -188,6 +192,7 @@ pub async fn main() -> ExitCode {
         Command::Tenant(tenant) => tenant.run(&around).await,
         Command::Token(token) => token.run(&around).await,
         Command::Webhook(webhook) => webhook.run(&around).await,
+        Command::Approver(approver) => approver.run(&around).await,
         Command::Hold(hold) => hold.run(&around).await,
         Command::Report(report) => report.run(&around).await,
         Command::Admin(admin) => admin.run(&around).await,

@@ -9,7 +9,7 @@ use metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::lane::Standing;
-use crate::model::EventKind;
+use crate::model::{Decision, EventKind};
 use crate::store::FaultKind;
 
 /// Bounds of histograms that count.
@@ -35,7 +35,7 @@ enum Kind {
 use Kind::{ChainSeconds, Counter, Counts, Gauge, Seconds};
 
 /// Every number the daemon shows.
-const NUMBERS: [(&str, Kind, &str); 35] = [
+const NUMBERS: [(&str, Kind, &str); 37] = [
     ("preauthd_trouble", Gauge, "1 while a part has a trouble, 0 once it is gone"),
     ("preauthd_block", Gauge, "the newest block that was taken in"),
     ("preauthd_block_age_seconds", Gauge, "how old that block is, by the wall clock"),
@@ -63,6 +63,8 @@ const NUMBERS: [(&str, Kind, &str); 35] = [
     ("preauthd_rpc_failovers_total", Counter, "reads that went to the next node"),
     ("preauthd_http_requests_total", Counter, "requests to the API"),
     ("preauthd_http_request_seconds", Seconds, "how long they took, waiting for the chain included"),
+    ("preauthd_approvals_total", Counter, "what approvers decided about creations"),
+    ("preauthd_approval_seconds", Seconds, "how long an approver took to answer, or not to"),
     (
         "preauthd_webhook_oldest_pending_seconds",
         Gauge,
@@ -135,6 +137,9 @@ fn begin() {
     }
     for part in ["chain", Standing::DATABASE] {
         metrics::gauge!("preauthd_trouble", "part" => part).set(0.0);
+    }
+    for decision in Decision::ALL {
+        metrics::counter!("preauthd_approvals_total", "decision" => decision.as_str()).increment(0);
     }
     for kind in FaultKind::ALL {
         metrics::counter!("preauthd_store_commit_failures_total", "kind" => kind.as_str()).increment(0);

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::surroundings::{Surroundings, tenant};
 use crate::lane::Signals;
 use crate::model::{Delivery, Endpoint, EventKind, Millis, SigningScheme, TenantId};
-use crate::webhooks::{EndpointRefusal, EndpointWish, NewEndpoint, Resend, ShownKey, Webhooks};
+use crate::outbound::ShownKey;
+use crate::webhooks::{EndpointRefusal, EndpointWish, NewEndpoint, Resend, Webhooks};
 
 /// Where tenants are told of events
 ///

@@ -16,6 +16,7 @@ use crate::chain::RpcEndpoints;
 use crate::http::{Rate, RateSettings};
 use crate::lane::LaneSettings;
 use crate::model::{Account, TokenAmount};
+use crate::outbound::Outbound;
 use crate::webhooks::WebhookSettings;
 
 /// EIP-7825: the most gas one transaction may have.
@@ -214,12 +215,16 @@ impl Reader {
             })
         });
         WebhookSettings {
-            allow_private: self.boolean("webhooks_allow_private").unwrap_or(default.allow_private),
+            outbound: Outbound {
+                allow_private: self
+                    .boolean("webhooks_allow_private")
+                    .unwrap_or(default.outbound.allow_private),
+                ..default.outbound
+            },
             retry_schedule: schedule.map_or(default.retry_schedule, Into::into),
             time_limit: self
                 .whole("webhooks_time_limit_s", 1..=60)
                 .map_or(default.time_limit, Duration::from_secs),
-            vault: default.vault,
         }
     }
 

@@ -262,13 +262,13 @@ fn webhooks_are_configured() {
     );
     let config = config.unwrap();
     let webhooks = config.webhooks().unwrap();
-    assert!(webhooks.allow_private);
+    assert!(webhooks.outbound.allow_private);
     assert_eq!(webhooks.retry_schedule.as_ref(), [Duration::ZERO, Duration::from_secs(60)]);
     assert_eq!((webhooks.time_limit, config.expiring_before), (Duration::from_secs(3), Duration::ZERO));
     let by_environment =
         [("PREAUTHD_WEBHOOKS_ALLOW_PRIVATE", "true"), ("PREAUTHD_WEBHOOKS_RETRY_SCHEDULE_S", "0, 7")];
     let webhooks = read("", &by_environment).unwrap().webhooks().unwrap();
-    assert!(webhooks.allow_private);
+    assert!(webhooks.outbound.allow_private);
     assert_eq!(webhooks.retry_schedule.as_ref(), [Duration::ZERO, Duration::from_secs(7)]);
 
     for text in [

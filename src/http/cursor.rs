@@ -20,6 +20,7 @@ pub enum List {
     Deliveries,
     Report,
     Claims,
+    Approvals,
 }
 
 /// The cursor that goes on after `last`.
@@ -50,6 +51,7 @@ fn check(list: List, tenant: TenantId, last: &str) -> [u8; CHECK_BYTES] {
         List::Deliveries => "deliveries",
         List::Report => "report",
         List::Claims => "claims",
+        List::Approvals => "approvals",
     };
     let digest = Sha256::new()
         .chain_update(list)

@@ -76,9 +76,20 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 /// A whole number, `60.0` included: to JSON that is the same as `60`.
 pub(super) fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let written = serde_json::Number::deserialize(deserializer)?.to_string();
+    whole(&serde_json::Number::deserialize(deserializer)?)
+}
+
+/// The same where there may be none.
+pub(super) fn optional_whole_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<u64>, D::Error> {
+    Option::<serde_json::Number>::deserialize(deserializer)?.as_ref().map(whole).transpose()
+}
+
+fn whole<E: Error>(number: &serde_json::Number) -> Result<u64, E> {
+    let written = number.to_string();
     let whole = written.strip_suffix(".0").unwrap_or(&written);
-    whole.parse().map_err(|_| D::Error::invalid_value(Unexpected::Other("another number"), &"a whole number"))
+    whole.parse().map_err(|_| E::invalid_value(Unexpected::Other("another number"), &"a whole number"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -7,6 +7,8 @@
 
 mod admin;
 pub mod api_key;
+mod approvals;
+mod approvers;
 mod caller;
 mod cancel;
 mod claims;
@@ -62,6 +64,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::approvers::Approvers;
 use crate::chain::ChainClock;
 use crate::lane::{Signals, Standing};
 use crate::preauth::Preauths;
@@ -85,6 +88,7 @@ pub use report_view::{AccountsLine, accounts_headings, accounts_rows};
 pub struct HttpState {
     pub preauths: Preauths,
     pub webhooks: Webhooks,
+    pub approvers: Approvers,
     /// For API keys only; everything else goes through `preauths`.
     pub store: Store,
     pub standing: Standing,
@@ -129,6 +133,11 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(webhooks::rotate::rotate))
         .routes(routes!(webhooks::deliveries::list))
         .routes(routes!(webhooks::resend::resend))
+        .routes(routes!(approvers::manage::add, approvers::manage::list))
+        .routes(routes!(approvers::manage::get, approvers::manage::remove, approvers::change::change))
+        .routes(routes!(approvers::rotate::rotate))
+        .routes(routes!(approvers::test::test))
+        .routes(routes!(approvals::list))
         .routes(routes!(reports::settlements))
         .routes(routes!(claims::list));
     if state.dev.is_some() {

@@ -8,6 +8,7 @@ use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Required, ResponseBuilder};
 
+use super::approvers;
 use super::error::ApiError;
 use super::event_stream::too_many;
 use super::idempotency;
@@ -17,7 +18,10 @@ use super::shape::Shape;
 use super::wallets::register::not_proven;
 use super::wallets::remove::not_registered;
 use super::webhooks;
-use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::approvers::ApproverRefusal;
+use crate::model::{
+    ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole,
+};
 use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal, ReportError};
 use crate::webhooks::EndpointRefusal;
 
@@ -114,6 +118,8 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
         );
         let (field, why) = match id {
             "registerWallet" => ("address", "is missing"),
+            "addApprover" => ("name", "is missing"),
+            "changeApprover" => ("timeLimitMs", approvers::BAD_TIME_LIMIT),
             "addWebhook" => ("url", "is missing"),
             "advanceClock" => ("seconds", "must be a number from 0 to 31536000"),
             "changeWebhook" => ("events", "must be a list of types of events, such as preauth.settled"),
@@ -133,6 +139,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             | "listPreauthorizationEvents"
             | "streamEvents"
             | "listDeliveries"
+            | "listApprovals"
             | "reportSettlements"
             | "listClaims"
     ) {
@@ -149,6 +156,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
     let (verb, refusals) = refusals(id);
     errors.extend(refusals.iter().map(|refusal| refused(verb, refusal)));
     errors.extend(webhook_refusals(id).into_iter().map(webhooks::refused));
+    errors.extend(approver_refusals(id).into_iter().map(approvers::refused));
     match id {
         "registerWallet" => errors
             .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
@@ -178,11 +186,25 @@ fn webhook_refusals(operation_id: &str) -> Vec<EndpointRefusal> {
     }
 }
 
+/// The refusals of an operation on approvers.
+fn approver_refusals(operation_id: &str) -> Vec<ApproverRefusal> {
+    let url = ApproverRefusal::Url("must begin with https://");
+    match operation_id {
+        "addApprover" => vec![url, ApproverRefusal::NameTaken, ApproverRefusal::TooMany(8)],
+        "changeApprover" => vec![url, ApproverRefusal::Unknown],
+        "getApprover" | "removeApprover" | "rotateApproverKey" | "testApprover" => {
+            vec![ApproverRefusal::Unknown]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The refusals of an operation, in the order of its checks, with likely reasons.
 fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
     match operation_id {
         "createPreauthorization" => {
             let mut refusals = refusals_before_a_row();
+            refusals.extend(refusals_of_approvers());
             refusals.push(Refusal::LockFailed(CallFailure::InsufficientAllowance));
             (Verb::Create, refusals)
         }
@@ -194,7 +216,9 @@ fn refusals(operation_id: &str) -> (Verb, Vec<Refusal>) {
         }
         "getPayLink" => (Verb::Create, vec![Refusal::PayLinkNotFound]),
         "withdrawPayLink" => (Verb::Create, vec![Refusal::PayLinkNotFound, Refusal::PayLinkUsed]),
-        "getPreauthorization" | "listPreauthorizationEvents" => (Verb::Settle, vec![Refusal::NotFound]),
+        "getPreauthorization" | "listPreauthorizationEvents" | "listApprovals" => {
+            (Verb::Settle, vec![Refusal::NotFound])
+        }
         "settlePreauthorization" => (
             Verb::Settle,
             vec![
@@ -254,6 +278,15 @@ fn refusals_of_anybody() -> Vec<Refusal> {
         }),
         Refusal::WalletNotRegistered(WalletRole::Receiver),
         Refusal::InvoiceExists,
+    ]
+}
+
+fn refusals_of_approvers() -> Vec<Refusal> {
+    let Ok(approver) = ApproverName::parse("fraud") else { return Vec::new() };
+    let (reason, why) = (Some("too many today".into()), Some("no answer in time".into()));
+    vec![
+        Refusal::ApprovalRefused { approver: approver.clone(), reason },
+        Refusal::ApprovalUnavailable { approver, why },
     ]
 }
 

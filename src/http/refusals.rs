@@ -11,6 +11,8 @@ use crate::preauth::{ConsentFlaw, Demand, Refusal};
 pub enum Verb {
     /// A creation, or the terms of one.
     Create,
+    /// A creation by a payer on a pay link: who guards the merchant, and why, is no business of his.
+    Pay,
     /// A settlement, or the withdrawal of a scheduled one.
     Settle,
     Cancel,
@@ -27,7 +29,8 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
     match refusal {
         Refusal::AmountNotPositive => {
             // The contract of the API says 400 for a creation and 409 for a settlement.
-            let status = if verb == Verb::Create { BAD_REQUEST } else { CONFLICT };
+            let is_creation = matches!(verb, Verb::Create | Verb::Pay);
+            let status = if is_creation { BAD_REQUEST } else { CONFLICT };
             error(status, "amount_not_positive", "Amount must be greater than zero").field("amount")
         }
         Refusal::AmountTooPrecise { decimals } => {
@@ -64,6 +67,19 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
             .detail("the receiver is registered here, but not (or not yet) allowed on chain"),
         Refusal::InvoiceExists => {
             error(CONFLICT, "invoice_exists", "Invoice already exists").field("invoiceId")
+        }
+        Refusal::ApprovalRefused { .. } if verb == Verb::Pay => {
+            error(BAD_REQUEST, "approval_refused", "Refused by the merchant's checks")
+        }
+        Refusal::ApprovalRefused { approver, reason } => {
+            let message = format!("Refused by approver {}", approver.as_str());
+            error(BAD_REQUEST, "approval_refused", message)
+                .detail(reason.as_deref().unwrap_or("it gave no reason"))
+        }
+        Refusal::ApprovalUnavailable { .. } if verb == Verb::Pay => approval_unavailable(),
+        Refusal::ApprovalUnavailable { approver, why } => {
+            let why = why.as_deref().unwrap_or("no answer");
+            approval_unavailable().detail(&format!("{}: {why}", approver.as_str()))
         }
         Refusal::ConsentNotSupported(kind) => consent_not_supported(*kind, "is not supported for this token"),
         Refusal::ConsentNotByContract(kind) => {
@@ -141,6 +157,14 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
     }
 }
 
+/// Nothing was stored, and the same may be asked again soon.
+fn approval_unavailable() -> ApiError {
+    error(StatusCode::SERVICE_UNAVAILABLE, "approval_unavailable", "Approver not available")
+        .retry_after(APPROVAL_RETRY_SECONDS)
+}
+
+/// Seconds after which a creation may be asked for again for which an approver gave no answer.
+const APPROVAL_RETRY_SECONDS: u64 = 5;
 const INSUFFICIENT_ALLOWANCE: &str = "Insufficient Allowance";
 
 fn error(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {

@@ -23,12 +23,14 @@ use super::{
     AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
     admin_router, router,
 };
+use crate::approvers::Approvers;
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Signals, Standing};
 use crate::model::{
     Account, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Rules, Scope, Tenant,
     TenantId, Token, TokenAmount, derive_preauth_id,
 };
+use crate::outbound::Outbound;
 use crate::preauth::{PreauthSettings, Preauths, Snapshot, Sweeper};
 use crate::store::admin_keys::{self, AdminKey};
 use crate::store::{Store, StoreError, api_keys, instance, preauths, tenants, tokens};
@@ -64,17 +66,20 @@ impl House {
             request_timeout: Duration::from_secs(1),
         };
         let webhooks = Webhooks::new(store.clone(), signals.clone(), WebhookSettings::default());
+        let approvers = Approvers::new(store.clone(), Outbound::default()).unwrap();
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),
             clock.clone(),
             signals.clone(),
             standing.clone(),
+            approvers.clone(),
             settings,
         );
         let state = HttpState {
             preauths,
             webhooks,
+            approvers,
             store: store.clone(),
             standing,
             signals,

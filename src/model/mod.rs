@@ -5,6 +5,7 @@
 
 mod account;
 mod amount;
+mod approver;
 mod call_failure;
 mod consent;
 mod eip712;
@@ -30,6 +31,7 @@ mod webhook;
 
 pub use account::{Account, AccountError};
 pub use amount::{AmountError, BaseUnits, TokenAmount, hold_with_tip};
+pub use approver::{Approval, Approver, ApproverAnswer, ApproverName, Decision};
 pub use call_failure::{CallFailure, Disposition};
 pub use consent::{Consent, ConsentKind, ECDSA_BYTES, unwrap_undeployed};
 pub use eip712::typed_data;

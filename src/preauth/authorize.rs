@@ -12,8 +12,8 @@ use crate::store::preauths::NewPreauth;
 use crate::store::{idempotency, operations, preauths};
 
 impl Preauths {
-    /// Locks the hold of a creation: checked against the rules and, by a dry run, against the chain; written down; and,
-    /// unless the caller does not wait, followed until it is locked or failed.
+    /// Locks the hold of a creation: checked against the rules, approved by those whom the tenant has named and, by a dry
+    /// run, by the chain; written down; and, unless the caller does not wait, followed until it is locked or failed.
     ///
     /// # Errors
     /// A [`Fault`] of the database.
@@ -38,6 +38,8 @@ impl Preauths {
         }
         self.accepts_work()?;
         let plan = self.plan(tenant, &creation, payer, Purpose::Lock).await?;
+        let transaction_id = Uuid::new_v4();
+        self.seek_approval(tenant, &creation, &plan, transaction_id, payer).await?;
         let consent = plan.consent.as_ref().map(Consent::encode).unwrap_or_default();
         let escrow = self.inner.settings.escrow;
         let call = EscrowCall {
@@ -56,7 +58,7 @@ impl Preauths {
 
         let judged = Some(plan.judged).filter(Judged::depends_on_others);
         let new = NewPreauth {
-            transaction_id: Uuid::new_v4(),
+            transaction_id,
             tenant: tenant.id,
             invoice: creation.invoice,
             preauth_id: plan.terms.preauth_id,

@@ -4,6 +4,7 @@
 //! makes of it is seen by the observer alone; a verb that waits is woken by it and reads the outcome from the database.
 //! Expected endings are an [`Ending`]; a [`Fault`] means that something is broken.
 
+mod approvals;
 mod authorize;
 mod cancel;
 mod check;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 
+use crate::approvers::Approvers;
 use crate::chain::{Chain, ChainClock, ChainError};
 use crate::lane::{Signals, Standing};
 use crate::model::{Account, ChainTime, Consent, InvoiceId, Once, OperationKind, Preauth, TokenAmount};
@@ -102,6 +104,7 @@ struct Inner {
     standing: Standing,
     checker: Checker,
     rulebooks: Rulebooks,
+    approvers: Approvers,
     settings: PreauthSettings,
 }
 
@@ -113,11 +116,12 @@ impl Preauths {
         clock: ChainClock,
         signals: Signals,
         standing: Standing,
+        approvers: Approvers,
         settings: PreauthSettings,
     ) -> Self {
         let checker = Checker::spawn(chain.clone(), settings.operators.clone());
         let rulebooks = Rulebooks::default();
-        let inner = Inner { store, chain, clock, signals, standing, checker, rulebooks, settings };
+        let inner = Inner { store, chain, clock, signals, standing, checker, rulebooks, approvers, settings };
         Self { inner: Arc::new(inner), once: None }
     }
 

@@ -1,6 +1,8 @@
 //! Every way a request can be refused.
 
-use crate::model::{CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole};
+use crate::model::{
+    ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole,
+};
 
 /// What is wrong with a consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,16 @@ pub enum Refusal {
     /// Registered with the tenant, but not (yet) allowed on chain.
     ReceiverNotActive,
     InvoiceExists,
+    /// One of the tenant's approvers refused.
+    ApprovalRefused {
+        approver: ApproverName,
+        reason: Option<String>,
+    },
+    /// One of the tenant's approvers gave no answer that counts.
+    ApprovalUnavailable {
+        approver: ApproverName,
+        why: Option<String>,
+    },
     /// Neither this token nor what stands beside it takes this kind of consent.
     ConsentNotSupported(ConsentKind),
     /// The token takes this kind of consent from accounts with a key only.

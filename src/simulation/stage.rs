@@ -12,9 +12,11 @@ use uuid::Uuid;
 use super::contract::{Contracts, ESCROW, TokenState};
 use super::gate::Gate;
 use super::network::{GWEI, State};
+use crate::approvers::Approvers;
 use crate::chain::{Chain, ChainClock, WallClock};
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::model::{Account, ChainTime, Millis, Rules, Tenant, TenantId, Token, WalletRole};
+use crate::outbound::Outbound;
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Store, StoreError, instance, tenants, tokens, wallets};
 
@@ -182,12 +184,14 @@ pub async fn start(
         operators: keys,
         request_timeout: Duration::from_secs(30),
     };
+    let approvers = Approvers::new(store.clone(), Outbound::default()).unwrap();
     let preauths = Preauths::new(
         store.clone(),
         chain,
         clock.clone(),
         signals.clone(),
         standing.clone(),
+        approvers,
         preauth_settings,
     );
     let sweeper = Sweeper::new(store.clone(), clock.clone(), signals.clone(), standing.clone(), WARN_BEFORE);

@@ -11,6 +11,8 @@
 pub mod accounts;
 pub mod admin_keys;
 pub mod api_keys;
+pub mod approvals;
+pub mod approvers;
 pub mod audit;
 pub mod backup;
 pub mod batches;

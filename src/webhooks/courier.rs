@@ -11,13 +11,13 @@ use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::post::{Message, Post, Verdict};
+use super::WebhookSettings;
+use super::attempt::{Verdict, attempt};
 use super::retry::next_attempt;
-use super::secret::SigningKey;
-use super::{VaultError, WebhookSettings};
 use crate::chain::wall_now;
 use crate::lane::{Signals, Standing};
 use crate::model::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, Millis};
+use crate::outbound::{Keys, Message, Post, Unsigned};
 use crate::preauth::Told;
 use crate::store::{Store, StoreError, deliveries, endpoints, events};
 
@@ -72,9 +72,7 @@ enum Unmade {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error(transparent)]
-    Key(#[from] super::secret::NoKey),
+    Unsigned(#[from] Unsigned),
     #[error("the event cannot be shown: {0}")]
     Shown(#[from] serde_json::Error),
 }
@@ -89,7 +87,7 @@ impl Courier {
         settings: WebhookSettings,
         render: Render,
     ) -> Result<Self, reqwest::Error> {
-        let post = Post::new(&settings)?;
+        let post = Post::new(&settings.outbound)?;
         Ok(Self { inner: Arc::new(Inner { store, signals, standing, settings, render, post }) })
     }
 
@@ -203,7 +201,7 @@ impl Inner {
     async fn deliver(&self, endpoint: &Endpoint, delivery: &Delivery) {
         let (attempt, verdict) = match self.message(endpoint, delivery).await {
             Ok(message) => {
-                let (attempt, verdict) = self.post.send(message).await;
+                let (attempt, verdict) = attempt(&self.post, message, self.settings.time_limit).await;
                 (attempt, Some(verdict))
             }
             Err(why) => {
@@ -231,14 +229,15 @@ impl Inner {
         drop(reader);
         let body = told.first().map(self.render).transpose()?.unwrap_or_default();
         let (id, now) = (delivery.event_id.to_string(), wall_now());
+        let keys = Keys {
+            owner: endpoint.id,
+            scheme: endpoint.scheme,
+            secret: &endpoint.secret,
+            old_secret: endpoint.old_secret.as_ref(),
+        };
+        let signature = keys.sign(&self.settings.outbound.vault, &id, now, &body)?;
         let timestamp = now.0 / 1_000;
-        let old = endpoint.old_secret.as_ref().filter(|(_, until)| now < *until).map(|(old, _)| old);
-        let mut signatures = Vec::new();
-        for kept in std::iter::once(&endpoint.secret).chain(old) {
-            let secret = self.settings.vault.give(endpoint.id, kept)?;
-            signatures.push(SigningKey::from_bytes(endpoint.scheme, secret).sign(&id, timestamp, &body)?);
-        }
-        Ok(Message { url: endpoint.url.clone(), id, timestamp, signature: signatures.join(" "), body })
+        Ok(Message { url: endpoint.url.clone(), id, timestamp, signature, body })
     }
 
     async fn write_down(

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use uuid::Uuid;
 
-use super::address::parse_url;
-use super::secret::{NoKey, ShownKey, SigningKey};
-use super::{VaultError, WebhookSettings};
+use super::WebhookSettings;
 use crate::chain::wall_now;
 use crate::lane::Signals;
 use crate::model::{Delivery, DeliveryState, Endpoint, EventKind, Millis, Once, SigningScheme, TenantId};
+use crate::outbound::{NoKey, ROTATION_MS, ShownKey, SigningKey, VaultError, parse_url};
 use crate::store::deliveries::Again;
 use crate::store::{Connection, Store, StoreError, deliveries, endpoints, idempotency};
 
@@ -18,8 +17,6 @@ use crate::store::{Connection, Store, StoreError, deliveries, endpoints, idempot
 const MOST_ENDPOINTS: u32 = 16;
 /// Events that are sent again at once, at most.
 const MOST_AGAIN: u32 = 10_000;
-/// How long the old key signs beside the new one, in milliseconds.
-const ROTATION_MS: i64 = 24 * 3_600 * 1_000;
 /// Why an endpoint is disabled that its tenant disabled.
 const BY_REQUEST: &str = "disabled by request";
 
@@ -107,7 +104,7 @@ impl Webhooks {
         if let Some(shown) = self.shown_before(tenant).await? {
             return Ok(shown);
         }
-        let url = match parse_url(&new.url, self.settings.allow_private) {
+        let url = match parse_url(&new.url, self.settings.outbound.allow_private) {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
         };
@@ -120,7 +117,7 @@ impl Webhooks {
             url: url.into(),
             kinds: sorted(new.kinds),
             scheme: new.scheme,
-            secret: self.settings.vault.keep(id, key.bytes())?,
+            secret: self.settings.outbound.vault.keep(id, key.bytes())?,
             old_secret: None,
             disabled: None,
             failing_since: None,
@@ -159,7 +156,7 @@ impl Webhooks {
         let Some(endpoint) = endpoints::by_key(&mut reader, tenant, key).await? else {
             return Ok(Some(Err(EndpointRefusal::Unknown)));
         };
-        let secret = self.settings.vault.give(endpoint.id, &endpoint.secret)?;
+        let secret = self.settings.outbound.vault.give(endpoint.id, &endpoint.secret)?;
         let shown = SigningKey::from_bytes(endpoint.scheme, secret).shown()?;
         Ok(Some(Ok((endpoint, shown))))
     }
@@ -185,7 +182,7 @@ impl Webhooks {
     /// What the receiver verifies with, where that is no secret.
     #[must_use]
     pub fn public_key(&self, endpoint: &Endpoint) -> Option<String> {
-        let secret = self.settings.vault.give(endpoint.id, &endpoint.secret).ok()?;
+        let secret = self.settings.outbound.vault.give(endpoint.id, &endpoint.secret).ok()?;
         match SigningKey::from_bytes(endpoint.scheme, secret).shown().ok()? {
             ShownKey::Public(key) => Some(key),
             ShownKey::Secret(_) => None,
@@ -197,7 +194,11 @@ impl Webhooks {
     /// # Errors
     /// [`EndpointFault`].
     pub async fn change(&self, tenant: TenantId, id: Uuid, wish: EndpointWish) -> Done<Endpoint> {
-        let url = match wish.url.as_deref().map(|url| parse_url(url, self.settings.allow_private)).transpose()
+        let url = match wish
+            .url
+            .as_deref()
+            .map(|url| parse_url(url, self.settings.outbound.allow_private))
+            .transpose()
         {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
@@ -248,7 +249,7 @@ impl Webhooks {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let key = SigningKey::generate(scheme)?;
-        let kept = self.settings.vault.keep(id, key.bytes())?;
+        let kept = self.settings.outbound.vault.keep(id, key.bytes())?;
         let (until, once) = (wall_now().saturating_add(ROTATION_MS), self.once);
         let rotated = self
             .store

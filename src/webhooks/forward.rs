@@ -2,18 +2,20 @@
 //!
 //! No endpoint is stored and nothing is tried again: whoever forwards watches, and can ask for the event once more.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::WebhookSettings;
-use super::address::parse_url;
-use super::post::{Message, Post};
-use super::secret::{NoKey, ShownKey, SigningKey};
+use super::attempt::attempt;
 use crate::chain::wall_now;
 use crate::model::{DeliveryAttempt, SigningScheme};
+use crate::outbound::{Message, NoKey, Outbound, Post, ShownKey, SigningKey, parse_url};
 
 /// Sends events to one URL, signed with one secret.
 pub struct Forwarder {
     post: Post,
+    time_limit: Duration,
     url: String,
     key: SigningKey,
 }
@@ -37,13 +39,14 @@ impl Forwarder {
     /// # Errors
     /// Where URL or secret is none.
     pub fn new(url: &str, secret: Option<&str>) -> Result<Self, ForwarderFault> {
-        let settings = WebhookSettings { allow_private: true, ..WebhookSettings::default() };
-        parse_url(url, settings.allow_private).map_err(ForwarderFault::Url)?;
+        let outbound = Outbound { allow_private: true, ..Outbound::default() };
+        parse_url(url, outbound.allow_private).map_err(ForwarderFault::Url)?;
         let key = match secret {
             Some(secret) => SigningKey::parse_secret(secret).ok_or(ForwarderFault::Secret)?,
             None => SigningKey::generate(SigningScheme::Symmetric)?,
         };
-        Ok(Self { post: Post::new(&settings)?, url: url.to_owned(), key })
+        let time_limit = WebhookSettings::default().time_limit;
+        Ok(Self { post: Post::new(&outbound)?, time_limit, url: url.to_owned(), key })
     }
 
     /// `whsec_…`: what the receiver verifies with.
@@ -65,7 +68,7 @@ impl Forwarder {
         let timestamp = wall_now().0 / 1_000;
         let signature = self.key.sign(id, timestamp, &body)?;
         let message = Message { url: self.url.clone(), id: id.to_owned(), timestamp, signature, body };
-        let (attempt, _) = self.post.send(message).await;
+        let (attempt, _) = attempt(&self.post, message, self.time_limit).await;
         Ok(attempt)
     }
 }

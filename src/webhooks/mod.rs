@@ -7,44 +7,38 @@
 //!
 //! How an event is shown is the business of the room above: it gives the courier the function.
 
-mod address;
+mod attempt;
 mod courier;
 mod endpoints;
 mod forward;
-mod post;
 mod retry;
-mod secret;
-mod vault;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::outbound::Outbound;
 
 pub use courier::{Courier, Render};
 pub use endpoints::{EndpointFault, EndpointRefusal, EndpointWish, NewEndpoint, Resend, Webhooks};
 pub use forward::{Forwarder, ForwarderFault};
 pub use retry::DEFAULT_RETRY_SCHEDULE;
-pub use secret::{NoKey, ShownKey};
-pub use vault::{Vault, VaultError};
 
 /// Where and how messages are sent.
 #[derive(Debug, Clone)]
 pub struct WebhookSettings {
-    /// Whether endpoints may be plain http and have addresses that are not public.
-    pub allow_private: bool,
+    pub outbound: Outbound,
     /// How long after each attempt's failure the next one follows; the first is the pause before the first attempt.
     pub retry_schedule: Arc<[Duration]>,
     /// How long an attempt may take.
     pub time_limit: Duration,
-    pub vault: Vault,
 }
 
 impl Default for WebhookSettings {
     fn default() -> Self {
         Self {
-            allow_private: false,
+            outbound: Outbound::default(),
             retry_schedule: Arc::from(DEFAULT_RETRY_SCHEDULE),
             time_limit: Duration::from_secs(15),
-            vault: Vault::open(),
         }
     }
 }

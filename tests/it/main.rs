@@ -8,6 +8,7 @@ mod harness;
 
 mod access;
 mod accounts;
+mod approvers;
 mod at_once;
 mod backlog;
 mod backup;

@@ -6,8 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::harness::api::Create;
+use crate::harness::approver::no;
 use crate::harness::world::invoice;
-use crate::harness::{Answer, Api, Plan, Sale, Wallet, World};
+use crate::harness::{Answer, Api, Approver, Plan, Reply, Sale, Wallet, World};
 
 /// A payer's browser on the page of a link. It has no API key.
 struct Page {
@@ -134,6 +135,38 @@ async fn an_allowance_alone_never_pays_a_link() {
     signed["consent"] = consent;
     page.consent(&signed).await.is(202);
     world.becomes(&name, "AUTHORIZED").await;
+}
+
+#[tokio::test]
+async fn a_payers_consent_takes_the_merchants_approval() {
+    let world = World::shared().await;
+    let tenant = world.tenant().await;
+    let sale = world.sale_of(&tenant).await;
+    let fraud = Approver::join(&tenant.api, "fraud").await;
+    let name = invoice("INV");
+    let page = Page::of(&world, &link(&world, &tenant.api, &name, &sale).send().await.is(201));
+    let signed = page.signed(&sale.sender, &sale.sender).await;
+    assert!(fraud.asked().is_empty(), "neither for the link nor for its terms");
+
+    // Who guards the merchant, and why, is no business of the payer's.
+    fraud.replies([no("score 93 of 100"), Reply::Status(500)]);
+    let refused = page.consent(&signed).await;
+    refused.refused(400, "Refused by the merchant's checks");
+    assert_eq!(refused.code(), "approval_refused");
+    let unavailable = page.consent(&signed).await;
+    unavailable.refused(503, "Approver not available");
+    for answer in [&refused, &unavailable] {
+        let said = answer.body.to_string();
+        assert!(!said.contains("fraud") && !said.contains("score"), "{said}");
+    }
+    tenant.api.preauth(&name).await.envelope(404);
+    world.assert_paid(&sale, "0", "0").await;
+
+    page.consent(&signed).await.is(202);
+    let asked = fraud.asked();
+    let data = &asked.last().expect("a question").body["data"];
+    assert_eq!((&data["payLink"], &data["consent"]), (&true.into(), &"eip712".into()));
+    assert_eq!(asked.len(), 3);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use crate::chain::{Chain, RpcEndpoints};
 use crate::config::{DEFAULT_RECONCILE_EVERY, LogFormat};
 use crate::http::{Rate, RateSettings};
 use crate::lane::LaneSettings;
+use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::webhooks::WebhookSettings;
 use anvil::Anvil;
@@ -213,7 +214,7 @@ impl Dev {
         let default = WebhookSettings::default();
         let pauses: Vec<Duration> = self.webhook_retries.iter().copied().map(Duration::from_secs).collect();
         WebhookSettings {
-            allow_private: !self.public_webhooks,
+            outbound: Outbound { allow_private: !self.public_webhooks, ..default.outbound },
             retry_schedule: if pauses.is_empty() { default.retry_schedule } else { pauses.into() },
             ..default
         }

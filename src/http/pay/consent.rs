@@ -49,9 +49,9 @@ pub(super) async fn consent(
     state.pay.rate.admit(opened.link.token_hash, state.clock.wall())?;
     let ending = state.preauths.pay(&opened, request.signed()?, Wait::No).await?;
     if let Ending::Refused(refusal) = ending {
-        return Err(refused(Verb::Create, &refusal));
+        return Err(refused(Verb::Pay, &refusal));
     }
     let paid = state.preauths.open_pay_link(opened.link.token_hash).await?;
-    let paid = paid.map_err(|refusal| refused(Verb::Create, &refusal))?;
+    let paid = paid.map_err(|refusal| refused(Verb::Pay, &refusal))?;
     Ok((StatusCode::ACCEPTED, Json(PayState::new(&paid, &state))).into_response())
 }

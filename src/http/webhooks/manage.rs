@@ -16,7 +16,8 @@ use crate::http::idempotency::UnderKey;
 use crate::http::json::JsonBody;
 use crate::http::shape::Shape;
 use crate::model::{Endpoint, SigningScheme};
-use crate::webhooks::{NewEndpoint, ShownKey};
+use crate::outbound::ShownKey;
+use crate::webhooks::NewEndpoint;
 
 /// A new webhook endpoint.
 #[derive(Debug, Deserialize, ToSchema)]

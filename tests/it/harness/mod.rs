@@ -1,6 +1,7 @@
 //! What the stories stand on: processes, a client that speaks in verbs, eyes on the chain, patience with a bound.
 
 pub mod api;
+pub mod approver;
 pub mod chain;
 pub mod cli;
 pub mod client;
@@ -16,6 +17,7 @@ pub mod receiver;
 pub mod world;
 
 pub use api::{Answer, Api};
+pub use approver::Approver;
 pub use chain::{Eyes, Wallet, units};
 pub use client::Client;
 pub use disk::BadDisk;

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
+use tokio::sync::Barrier;
 
 use super::{Api, until};
 
@@ -28,6 +29,10 @@ pub enum Reply {
     Status(u16),
     /// A status with a header.
     With(u16, &'static str, String),
+    /// A status with a body.
+    Body(u16, String),
+    /// As soon as all who are to meet here have been asked.
+    Met(Arc<Barrier>, Box<Reply>),
     /// Not at all, as long as the daemon waits.
     Never,
     /// Something happens, then as with `Never`.
@@ -40,16 +45,26 @@ pub struct Receiver {
     inner: Arc<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     got: Mutex<Vec<Message>>,
-    /// For the next ones, then 204.
+    /// For the next ones.
     replies: Mutex<VecDeque<Reply>>,
+    /// For all others.
+    otherwise: Mutex<Reply>,
 }
 
 impl Receiver {
     pub async fn open() -> Self {
-        let inner = Arc::new(Inner::default());
+        Self::answering(Reply::Status(204)).await
+    }
+
+    /// Answers so where it was told nothing else.
+    pub async fn answering(otherwise: Reply) -> Self {
+        let inner = Arc::new(Inner {
+            got: Mutex::default(),
+            replies: Mutex::default(),
+            otherwise: Mutex::new(otherwise),
+        });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let router = Router::new().fallback(take).with_state(Arc::clone(&inner));
@@ -60,6 +75,11 @@ impl Receiver {
     /// Answers the next webhooks so.
     pub fn reply(&self, replies: impl IntoIterator<Item = Reply>) {
         self.inner.replies.lock().expect("no panic").extend(replies);
+    }
+
+    /// Answers so from now on.
+    pub fn reply_always(&self, otherwise: Reply) {
+        *self.inner.otherwise.lock().expect("no panic") = otherwise;
     }
 
     /// Has itself told of a tenant's events; returns the endpoint.
@@ -133,10 +153,20 @@ impl Message {
 
 async fn take(State(inner): State<Arc<Inner>>, headers: HeaderMap, raw: Bytes) -> Response {
     let body = serde_json::from_slice(&raw).unwrap_or_default();
-    let reply = inner.replies.lock().expect("no panic").pop_front().unwrap_or(Reply::Status(204));
+    let next = inner.replies.lock().expect("no panic").pop_front();
+    let reply = next.unwrap_or_else(|| inner.otherwise.lock().expect("no panic").clone());
     inner.got.lock().expect("no panic").push(Message { headers, raw, body });
+    answer(reply).await
+}
+
+async fn answer(reply: Reply) -> Response {
     let status = |status| StatusCode::from_u16(status).expect("a status");
     match reply {
+        Reply::Body(code, body) => (status(code), body).into_response(),
+        Reply::Met(all, reply) => {
+            all.wait().await;
+            Box::pin(answer(*reply)).await
+        }
         Reply::Status(code) => (status(code), "thanks").into_response(),
         Reply::With(code, name, value) => (status(code), [(name, value)]).into_response(),
         Reply::Never => never().await,

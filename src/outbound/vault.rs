@@ -27,11 +27,9 @@ pub struct Vault {
 /// Why a key could not be kept or had back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    #[error("the keys of the webhook endpoints are encrypted, and webhooks_key_env names no key")]
+    #[error("the keys of webhooks and approvers are encrypted, and webhooks_key_env names no key")]
     NoKey,
-    #[error(
-        "the key of a webhook endpoint cannot be decrypted: it was encrypted with another key, or is damaged"
-    )]
+    #[error("a signing key cannot be decrypted: it was encrypted with another key, or is damaged")]
     WrongKey,
     #[error("the system gives no random numbers")]
     NoChance,
@@ -58,11 +56,11 @@ impl Vault {
         Some(Self { key: Some(Arc::new(LessSafeKey::new(key))) })
     }
 
-    /// A key as it is stored, bound to its endpoint.
+    /// A key as it is stored, bound to its owner.
     ///
     /// # Errors
     /// [`VaultError::NoChance`].
-    pub fn keep(&self, endpoint: Uuid, secret: &[u8]) -> Result<KeptKey, VaultError> {
+    pub fn keep(&self, owner: Uuid, secret: &[u8]) -> Result<KeptKey, VaultError> {
         let Some(key) = &self.key else {
             return Ok(KeptKey([&[PLAIN], secret].concat()));
         };
@@ -71,7 +69,7 @@ impl Vault {
         let mut bytes = secret.to_vec();
         key.seal_in_place_append_tag(
             Nonce::assume_unique_for_key(nonce),
-            Aad::from(endpoint.as_bytes()),
+            Aad::from(owner.as_bytes()),
             &mut bytes,
         )
         .map_err(|_| VaultError::WrongKey)?;
@@ -82,7 +80,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`] when it cannot be.
-    pub fn give(&self, endpoint: Uuid, kept: &KeptKey) -> Result<Vec<u8>, VaultError> {
+    pub fn give(&self, owner: Uuid, kept: &KeptKey) -> Result<Vec<u8>, VaultError> {
         match kept.0.split_first() {
             Some((&PLAIN, secret)) => Ok(secret.to_vec()),
             Some((&ENCRYPTED, rest)) => {
@@ -90,7 +88,7 @@ impl Vault {
                 let (nonce, bytes) = rest.split_at_checked(NONCE_LEN).ok_or(VaultError::WrongKey)?;
                 let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::WrongKey)?;
                 let mut bytes = bytes.to_vec();
-                let opened = key.open_in_place(nonce, Aad::from(endpoint.as_bytes()), &mut bytes);
+                let opened = key.open_in_place(nonce, Aad::from(owner.as_bytes()), &mut bytes);
                 opened.map(|secret| secret.to_vec()).map_err(|_| VaultError::WrongKey)
             }
             _ => Err(VaultError::WrongKey),
@@ -105,7 +103,7 @@ mod tests {
     const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
     #[test]
-    fn what_is_kept_is_had_back_by_its_endpoint_alone() {
+    fn what_is_kept_is_had_back_by_its_owner_alone() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let vault = Vault::locked_with(KEY).unwrap();
         let kept = vault.keep(one, b"secret").unwrap();

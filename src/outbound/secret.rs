@@ -27,18 +27,21 @@ pub enum ShownKey {
 }
 
 /// A key that signs.
-pub(super) struct SigningKey {
+pub struct SigningKey {
     scheme: SigningScheme,
     bytes: Vec<u8>,
 }
 
 /// A key whose bytes cannot be one.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the stored key of a webhook endpoint is no key")]
+#[error("a stored signing key is no key")]
 pub struct NoKey;
 
 impl SigningKey {
     /// A new key.
+    ///
+    /// # Errors
+    /// [`NoKey`] where the system gives no random numbers.
     pub fn generate(scheme: SigningScheme) -> Result<Self, NoKey> {
         let length = match scheme {
             SigningScheme::Symmetric => SECRET_BYTES,
@@ -49,21 +52,27 @@ impl SigningKey {
         Ok(Self { scheme, bytes })
     }
 
+    #[must_use]
     pub fn from_bytes(scheme: SigningScheme, bytes: Vec<u8>) -> Self {
         Self { scheme, bytes }
     }
 
     /// Reads `whsec_…`.
+    #[must_use]
     pub fn parse_secret(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.strip_prefix(SECRET_PREFIX)?).ok()?;
         SECRET_LENGTHS.contains(&bytes.len()).then(|| Self::from_bytes(SigningScheme::Symmetric, bytes))
     }
 
+    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// What the receiver verifies with.
+    ///
+    /// # Errors
+    /// [`NoKey`].
     pub fn shown(&self) -> Result<ShownKey, NoKey> {
         match self.scheme {
             SigningScheme::Symmetric => {
@@ -77,6 +86,9 @@ impl SigningKey {
     }
 
     /// The signature of a message, as it stands in the header.
+    ///
+    /// # Errors
+    /// [`NoKey`].
     pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> Result<String, NoKey> {
         let mut message = format!("{id}.{timestamp}.").into_bytes();
         message.extend_from_slice(body);

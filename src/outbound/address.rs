@@ -13,8 +13,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// Longest URL that is taken, in bytes.
 const MAX_URL_BYTES: usize = 2_048;
 
-/// Reads an endpoint's URL. What is wrong completes the sentence that begins with `url`.
-pub(super) fn parse_url(text: &str, allow_private: bool) -> Result<Url, &'static str> {
+/// Reads the URL of a merchant's system. What is wrong completes the sentence that begins with `url`.
+///
+/// # Errors
+/// What is wrong.
+pub fn parse_url(text: &str, allow_private: bool) -> Result<Url, &'static str> {
     if text.len() > MAX_URL_BYTES {
         return Err("must have at most 2048 bytes");
     }
@@ -74,7 +77,7 @@ impl Resolve for PublicResolver {
 }
 
 /// Whether an address is one of the public Internet (IANA's special-purpose registries), itself or as what it embeds.
-pub(super) fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
