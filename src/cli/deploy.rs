@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::Address;
-use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::json;
@@ -15,6 +14,7 @@ use super::output::complain;
 use super::surroundings::{Surroundings, connect};
 use crate::chain::{EscrowPlan, Step};
 use crate::config::DEFAULT_FILE;
+use crate::keys::OperatorKey;
 
 /// 48 hours, in seconds.
 const DEFAULT_RECEIVER_DELAY: u64 = 48 * 60 * 60;
@@ -57,8 +57,9 @@ impl Deploy {
         let operators = if self.operator.is_empty() {
             let keys = config
                 .open_operators()
+                .await
                 .context("which operators? Give --operator, or configure their keys")?;
-            keys.iter().map(PrivateKeySigner::address).collect()
+            keys.iter().map(OperatorKey::address).collect()
         } else {
             self.operator
         };

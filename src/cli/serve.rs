@@ -29,7 +29,7 @@ pub(super) async fn run(around: &Surroundings) -> anyhow::Result<()> {
 async fn run_daemon(config: &Config) -> anyhow::Result<()> {
     let mut signal = StopSignal::listen()?;
     let daemon = tokio::select! {
-        daemon = Daemon::start(daemon_config(config)?) => daemon?,
+        daemon = Daemon::start(daemon_config(config).await?) => daemon?,
         () = signal.asked() => return Ok(()),
     };
     run_until(daemon, &mut signal).await
@@ -68,7 +68,7 @@ pub(super) fn start_log(format: LogFormat, default: &str, traces: Option<&Traces
 }
 
 /// What the daemon needs, or everything that is missing of it.
-fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
+async fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
     let mut problems = Vec::new();
     let mut need = |key, expected, absent: bool| {
         if absent {
@@ -79,7 +79,7 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
     need("chain_id", "the number of the chain, as `preauthd deploy` writes it", config.chain_id.is_none());
     need("escrow", "the escrow's address, as `preauthd deploy` writes it", config.escrow.is_none());
     need("escrow_block", "the block the escrow was deployed in", config.escrow_block.is_none());
-    let operators = match config.open_operators() {
+    let operators = match config.open_operators().await {
         Ok(operators) => operators,
         Err(ConfigError(more)) => {
             problems.extend(more);

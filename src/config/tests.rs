@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, EXAMPLE, KeySource, LogFormat, reader};
+use super::{Config, EXAMPLE, KeySource, LogFormat, OperatorSource, operators, reader};
 use crate::http::{Rate, RateSettings};
 
 const GOOD: &str = r#"
@@ -49,15 +49,15 @@ fn a_good_file_is_taken_as_written() {
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.operators.len(), 2);
     assert!(matches!(&config.operators[0].1,
-        KeySource::Keystore { path, .. } if path == Path::new("/etc/keys/one.json")));
+        OperatorSource::Read(KeySource::Keystore { path, .. }) if path == Path::new("/etc/keys/one.json")));
 }
 
-#[test]
-fn nothing_at_all_is_a_configuration_of_defaults() {
+#[tokio::test]
+async fn nothing_at_all_is_a_configuration_of_defaults() {
     let config = Config::read(None, []).unwrap();
     assert_eq!(config.data_dir, Path::new("preauthd-data"));
     assert_eq!(config.rpc.is_some(), config.escrow.is_some());
-    let error = config.open_operators().unwrap_err().to_string();
+    let error = config.open_operators().await.unwrap_err().to_string();
     assert!(error.contains("operators: is missing"), "{error}");
 }
 
@@ -162,16 +162,16 @@ fn no_secret_is_shown() {
     assert!(!format!("{config:?}").contains("secret-token"));
 }
 
-#[test]
-fn a_missing_or_wrong_key_is_refused_without_showing_it() {
+#[tokio::test]
+async fn a_missing_or_wrong_key_is_refused_without_showing_it() {
     let config = read("[[operators]]\nenv = \"PREAUTHD_NO_SUCH_KEY\"", &[]).unwrap();
-    let error = config.open_operators().unwrap_err().to_string();
+    let error = config.open_operators().await.unwrap_err().to_string();
     assert!(error.contains("operators[0] (/etc/preauthd.toml, line 2)"), "{error}");
     assert!(error.contains("PREAUTHD_NO_SUCH_KEY is not set"), "{error}");
 }
 
-#[test]
-fn a_keystore_opens_with_its_password_alone() {
+#[tokio::test]
+async fn a_keystore_opens_with_its_password_alone() {
     let folder = tempfile::tempdir().unwrap();
     let key = [7u8; 32];
     let (signer, name) = alloy::signers::local::PrivateKeySigner::encrypt_keystore(
@@ -182,13 +182,13 @@ fn a_keystore_opens_with_its_password_alone() {
         None,
     )
     .unwrap();
-    let written = |password: &str| {
+    let written = async |password: &str| {
         std::fs::write(folder.path().join("password"), password).unwrap();
         let text = format!("[[operators]]\nkeystore = \"{name}\"\npassword_file = \"password\"");
-        Config::read(Some((&folder.path().join("preauthd.toml"), &text)), []).unwrap().open_operators()
+        Config::read(Some((&folder.path().join("preauthd.toml"), &text)), []).unwrap().open_operators().await
     };
-    assert_eq!(written("correct horse\n").unwrap()[0].address(), signer.address());
-    let error = written("battery staple").unwrap_err().to_string();
+    assert_eq!(written("correct horse\n").await.unwrap()[0].address(), signer.address());
+    let error = written("battery staple").await.unwrap_err().to_string();
     assert!(error.contains("cannot open keystore") && !error.contains("battery"), "{error}");
 }
 
@@ -212,7 +212,7 @@ fn the_example_explains_every_key() {
         .map(|line| line.trim_start_matches(['#', '=', ' ', '[']))
         .filter_map(|line| line.split([' ', ']']).next())
         .collect();
-    for key in reader::KEYS.iter().chain(&reader::OPERATOR_KEYS) {
+    for key in reader::KEYS.iter().chain(&operators::OPERATOR_KEYS) {
         assert!(written.contains(key), "{key} is not explained");
     }
 }

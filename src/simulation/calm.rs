@@ -1,5 +1,6 @@
 //! Before the storm, and after it: nothing goes wrong, and what is due must be done.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alloy::signers::local::PrivateKeySigner;
@@ -36,6 +37,7 @@ impl Life {
     /// The weather clears up: what only people can put right is put right.
     pub(super) async fn clear_up(&mut self) {
         self.stormy = false;
+        self.are_silent.store(false, Ordering::Relaxed);
         self.next_block = Instant::now();
         let foreign = &mut self.network.foreign;
         for token in TOKENS {

@@ -59,7 +59,7 @@ async fn examine(around: &Surroundings) -> Vec<Finding> {
     let mut findings = house::configuration(&config, around.config_file.as_deref());
     findings.extend(house::data_folder(&config));
     findings.extend(house::database(&config).await);
-    let (operators, of_keys) = house::operator_keys(&config);
+    let (operators, of_keys) = house::operator_keys(&config).await;
     findings.extend(of_keys);
     findings.extend(chain::examine(&config, &operators).await);
     findings
