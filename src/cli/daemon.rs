@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::numbers;
+use super::surroundings::actor;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
     AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
@@ -24,6 +25,7 @@ use crate::http::{
 use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
 use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
+use crate::store::audit::{self, Act};
 use crate::store::{Health, Store, StoreError, instance};
 use crate::webhooks::{Courier, WebhookSettings, Webhooks};
 
@@ -352,6 +354,7 @@ impl Identity {
         if let Some(bound) = bound.filter(|bound| *bound != self.chain_id) {
             bail!("the database belongs to chain {bound}, the configuration says {}", self.chain_id);
         }
+        let actor = actor();
         store
             .write::<_, StoreError, _>(move |tx| {
                 async move {
@@ -359,7 +362,11 @@ impl Identity {
                     if bound.is_none() {
                         instance::bind_to_chain(tx, self.chain_id, now).await?;
                     }
-                    instance::add_escrow(tx, self.escrow, self.escrow_block, now).await
+                    if instance::add_escrow(tx, self.escrow, self.escrow_block, now).await? {
+                        let subject = format!("{} since block {}", self.escrow, self.escrow_block);
+                        audit::note(tx, &Act { actor, act: "escrow.serve", subject }, now).await?;
+                    }
+                    Ok(())
                 }
                 .boxed()
             })

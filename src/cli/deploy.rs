@@ -11,6 +11,7 @@ use toml_edit::{DocumentMut, value};
 use super::key_flags::KeyFlags;
 use super::operator::address;
 use super::output::complain;
+use super::progress::{MINING, waiting};
 use super::surroundings::{Surroundings, connect};
 use crate::chain::{EscrowPlan, Step};
 use crate::config::DEFAULT_FILE;
@@ -75,8 +76,9 @@ impl Deploy {
         plan.operators.sort_unstable();
         plan.operators.dedup();
 
+        around.note("escrow.deploy", &format!("on chain {} by {}", chain.chain_id(), key.address())).await?;
         complain(&format!("deploying to chain {} from {} …", chain.chain_id(), key.address()));
-        let mined = chain.transact(&key, Step::deploy_escrow(&plan)).await?;
+        let mined = waiting(MINING, chain.transact(&key, Step::deploy_escrow(&plan))).await?;
         let Some(escrow) = mined.contract else {
             bail!("transaction {} deployed nothing", mined.transaction)
         };

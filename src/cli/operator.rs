@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::key_flags::KeyFlags;
+use super::progress::{MINING, waiting};
 use super::surroundings::{Surroundings, connect, escrow};
 use crate::chain::Step;
 use crate::model::Account;
@@ -42,7 +43,7 @@ impl Operator {
         let chain = connect(&config).await?;
         let word = if allowed { "operator.allow" } else { "operator.revoke" };
         around.note(word, &change.operator.to_string()).await?;
-        let mined = chain.transact(&key, Step::set_operator(escrow, change.operator, allowed)).await?;
+        let mined = waiting(MINING, chain.transact(&key, Step::set_operator(escrow, change.operator, allowed))).await?;
         let verb = if allowed { "may now operate" } else { "may no longer operate" };
         around.output.done(
             &format!("{} {verb} the escrow {escrow} (transaction {})", change.operator, mined.transaction),

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::{Config, EXAMPLE, KeySource, LogFormat, OperatorSource, operators, reader};
 use crate::http::{Rate, RateSettings};
+use crate::keys::Kms;
 
 const GOOD: &str = r#"
 data_dir = "data"
@@ -147,6 +148,52 @@ fn an_operator_is_either_a_keystore_with_a_password_or_a_variable() {
     assert!(error.contains("operators (") && error.contains("a list of tables"), "{error}");
     let error = refusal("[[operators]]\nenv = \"A\"\ncolour = \"red\"", &[]);
     assert!(error.contains("operators[0].colour (/etc/preauthd.toml, line 3): unknown key"), "{error}");
+}
+
+#[test]
+fn an_operator_can_be_a_key_of_a_kms() {
+    const GCP: &str = "projects/shop/locations/global/keyRings/lanes/cryptoKeys/one/cryptoKeyVersions/1";
+    let source = |text: &str| read(&format!("[[operators]]\n{text}"), &[]).unwrap().operators.remove(0).1;
+    let (key, none) = ("4711".to_owned(), None);
+    assert_eq!(
+        source("aws_kms = \"4711\""),
+        OperatorSource::Kms { kms: Kms::Aws { key: key.clone(), region: None, endpoint: none }, address: None }
+    );
+    let (region, endpoint) = (Some("eu-central-1".to_owned()), Some("https://kms.example".to_owned()));
+    let address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    assert_eq!(
+        source(&format!(
+            "aws_kms = \"4711\"\nregion = \"eu-central-1\"\nendpoint = \"https://kms.example\"\naddress = \"{address}\""
+        )),
+        OperatorSource::Kms { kms: Kms::Aws { key, region, endpoint }, address: address.parse().ok() }
+    );
+    let version = GCP.parse().unwrap();
+    assert_eq!(
+        source(&format!("gcp_kms = \"{GCP}\"")),
+        OperatorSource::Kms { kms: Kms::Gcp { version, endpoint: None }, address: None }
+    );
+    for (text, said) in [
+        ("aws_kms = \"4711\"\nenv = \"A\"", "operators[0] (/etc/preauthd.toml, line 2): expected either env"),
+        ("env = \"A\"\nregion = \"eu-central-1\"", "expected either env"),
+        ("gcp_kms = \"one\"", "operators[0].gcp_kms (/etc/preauthd.toml, line 2): expected projects/"),
+        ("aws_kms = \"4711\"\nendpoint = \"kms.example\"", "operators[0].endpoint"),
+        ("aws_kms = \"4711\"\naddress = \"0x12\"", "operators[0].address"),
+    ] {
+        let error = refusal(&format!("[[operators]]\n{text}"), &[]);
+        assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+#[cfg(not(feature = "aws-kms"))]
+#[tokio::test]
+async fn a_build_that_cannot_ask_a_kms_says_which_one_can() {
+    let address = "address = \"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\"";
+    for more in ["", address] {
+        let config = read(&format!("[[operators]]\naws_kms = \"4711\"\n{more}"), &[]).unwrap();
+        let error = config.open_operators().await.unwrap_err().to_string();
+        assert!(error.contains("operators[0] (/etc/preauthd.toml, line 2)"), "{error}");
+        assert!(error.contains("built without the feature aws-kms"), "{error}");
+    }
 }
 
 #[test]

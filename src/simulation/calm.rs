@@ -14,7 +14,7 @@ use super::stage::{RECEIVERS, SENDERS, TOKENS};
 use super::truth;
 use super::workers::Done;
 use crate::model::PreauthStatus;
-use crate::preauth::{Scope, reconcile};
+use crate::preauth::{Progress, Scope, reconcile};
 use crate::store::{StoreReader, batches};
 
 /// Longest that anything due may take once nothing goes wrong any more, in virtual time.
@@ -152,7 +152,7 @@ impl Life {
         let depth = self.weather.settings.reorg_depth;
         let look = async move {
             let database = StoreReader::open(&folder).await?;
-            reconcile(&database, &chain, depth, Scope::Everything, &wall).await
+            reconcile(&database, &chain, depth, Scope::Everything, &wall, &Progress::default()).await
         };
         self.set_out(Worker::Patrol, Box::pin(async move { Done::Audit(Box::new(look.await)) })).await?;
         self.until_it_is_back(Worker::Patrol).await

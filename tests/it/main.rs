@@ -13,6 +13,7 @@ mod backlog;
 mod backup;
 mod bad_input;
 mod chaos;
+mod commands;
 mod consent;
 mod crash;
 mod doctor;
@@ -24,6 +25,8 @@ mod house;
 mod idempotency;
 mod identical;
 mod kill_points;
+#[cfg(feature = "aws-kms")]
+mod kms;
 mod lifecycle;
 mod listen;
 mod listing;

@@ -1,6 +1,8 @@
 //! What the stories stand on: processes, a client that speaks in verbs, eyes on the chain, patience with a bound.
 
 pub mod api;
+#[cfg(feature = "aws-kms")]
+pub mod aws_kms;
 pub mod chain;
 pub mod cli;
 pub mod client;

@@ -148,7 +148,7 @@ async fn take(State(inner): State<Arc<Inner>>, headers: HeaderMap, raw: Bytes) -
 }
 
 /// Longer than any story.
-async fn never() -> Response {
+pub(super) async fn never() -> Response {
     tokio::time::sleep(Duration::from_secs(600)).await;
     StatusCode::NO_CONTENT.into_response()
 }
