@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use alloy::primitives::Address;
 use anyhow::{Context, bail};
 use clap::Args;
+use futures::FutureExt;
 use serde_json::json;
 use toml_edit::{DocumentMut, value};
 
@@ -78,7 +79,7 @@ impl Deploy {
 
         around.note("escrow.deploy", &format!("on chain {} by {}", chain.chain_id(), key.address())).await?;
         complain(&format!("deploying to chain {} from {} …", chain.chain_id(), key.address()));
-        let mined = waiting(MINING, chain.transact(&key, Step::deploy_escrow(&plan))).await?;
+        let mined = waiting(MINING, chain.transact(&key, Step::deploy_escrow(&plan)).boxed_local()).await?;
         let Some(escrow) = mined.contract else {
             bail!("transaction {} deployed nothing", mined.transaction)
         };

@@ -94,8 +94,11 @@ pub(super) fn complain(text: &str) {
 /// A line for each field, the values one below the other; what is null says nothing.
 fn fields(answer: &Value) -> String {
     let Some(fields) = answer.as_object() else { return in_words(answer) };
-    let shown: Vec<(&String, String)> =
-        fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name, in_words(value))).collect();
+    let shown: Vec<(&String, String)> = fields
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name, in_words(value)))
+        .collect();
     let width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     shown.iter().map(|(name, value)| format!("{name:<width$}  {value}")).collect::<Vec<_>>().join("\n")
 }

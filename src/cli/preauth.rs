@@ -263,13 +263,8 @@ pub(super) async fn ask_for_page(
     path: &[&str],
     parameters: impl IntoIterator<Item = (&'static str, Option<String>)>,
 ) -> anyhow::Result<Value> {
-    let mut request = remote.to(Method::GET, path)?;
-    for (name, value) in parameters {
-        if let Some(value) = value {
-            request = request.query(&[(name, value)]);
-        }
-    }
-    Ok(remote.ask(request).await?)
+    let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    Ok(remote.ask(remote.to_list(path, given)?).await?)
 }
 
 /// The fields that are given.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::LocalBoxFuture;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::preauth::{Progress, Step};
@@ -17,8 +18,7 @@ const COUNTER: &str = "{spinner} {msg}: {human_pos} ({elapsed})";
 const BAR: &str = "{spinner} {msg} [{bar:30}] {human_pos} of {human_len} ({elapsed}, {eta} left)";
 
 /// Waits for work that says how far it is.
-pub(super) async fn shown<T>(progress: &Progress, work: impl Future<Output = T>) -> T {
-    tokio::pin!(work);
+pub(super) async fn shown<T>(progress: &Progress, mut work: LocalBoxFuture<'_, T>) -> T {
     if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
         return done;
     }
@@ -34,7 +34,7 @@ pub(super) async fn shown<T>(progress: &Progress, work: impl Future<Output = T>)
 }
 
 /// Waits for work that is done when it is done.
-pub(super) async fn waiting<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+pub(super) async fn waiting<T>(what: &'static str, work: LocalBoxFuture<'_, T>) -> T {
     let progress = Progress::default();
     progress.at(what, 0, 0);
     shown(&progress, work).await
@@ -59,6 +59,8 @@ fn draw(bar: &ProgressBar, Step { what, done, of }: Step) {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[test]
@@ -75,7 +77,7 @@ mod tests {
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
                 seconds
             };
-            assert_eq!(waiting("working", work).await, seconds);
+            assert_eq!(waiting("working", work.boxed_local()).await, seconds);
         }
     }
 }

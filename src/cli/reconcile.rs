@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use alloy::primitives::utils::format_units;
 use alloy::primitives::{Address, B256, U256};
 use clap::Args;
+use futures::FutureExt;
 use serde::Serialize;
 
 use super::output::{complain, table};
@@ -142,7 +143,7 @@ async fn compare(
     let chain = connect(config).await?;
     let (depth, wall, progress) = (config.lane.reorg_depth, WallClock::system(), Progress::default());
     let work = reconcile(&database, &chain, depth, Scope::Everything, &wall, &progress);
-    let found = shown(&progress, work).await?;
+    let found = shown(&progress, work.boxed_local()).await?;
     let tokens = tokens::all(&mut *database.snapshot().await?).await?;
     let report = Report {
         equal: found.is_equal(),

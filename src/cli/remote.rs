@@ -139,12 +139,34 @@ impl Remote {
 
     /// A request for a resource whose path is made of segments, each of which may hold any character.
     pub fn to(&self, method: Method, segments: &[&str]) -> anyhow::Result<RequestBuilder> {
+        Ok(self.keyed(method, self.url_of(segments)?))
+    }
+
+    /// A request for a list, with its parameters.
+    pub fn to_list(
+        &self,
+        segments: &[&str],
+        parameters: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> anyhow::Result<RequestBuilder> {
+        let mut url = self.url_of(segments)?;
+        let mut parameters = parameters.into_iter().peekable();
+        if parameters.peek().is_some() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        Ok(self.keyed(Method::GET, url))
+    }
+
+    fn url_of(&self, segments: &[&str]) -> anyhow::Result<Url> {
         let mut url: Url = self.url.parse().with_context(|| format!("{} is no URL", self.url))?;
         match url.path_segments_mut() {
             Ok(mut path) => path.pop_if_empty().extend(segments),
             Err(()) => bail!("{} is no URL of a daemon", self.url),
         };
-        Ok(self.http.request(method, url).header("x-api-key", self.key.expose_secret()))
+        Ok(url)
+    }
+
+    fn keyed(&self, method: Method, url: Url) -> RequestBuilder {
+        self.http.request(method, url).header("x-api-key", self.key.expose_secret())
     }
 
     /// Sends a request and reads the JSON it is answered with.

@@ -43,9 +43,10 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<(RepairReport, File)>
     let lock = lock(&config.data_dir).context("--repair needs the daemon stopped")?;
     let chain = connect(config).await?;
     let store = open(config, &chain).await?;
-    act(&store, "database.repair", &format!("on chain {}", chain.chain_id()), |_| async { Ok(()) }.boxed()).await?;
+    act(&store, "database.repair", &format!("on chain {}", chain.chain_id()), |_| async { Ok(()) }.boxed())
+        .await?;
     let progress = Progress::default();
-    let repaired = shown(&progress, repair(&store, &chain, &config.lane, &progress)).await;
+    let repaired = shown(&progress, repair(&store, &chain, &config.lane, &progress).boxed_local()).await;
     store.close().await;
     let repaired = repaired.context("repairing (what was repaired so far stays; begin it again)")?;
     Ok((RepairReport::from(repaired), lock))

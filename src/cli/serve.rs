@@ -56,7 +56,8 @@ const TALKATIVE: &str = "alloy_signer_aws=off,alloy_signer_gcp=off";
 /// Starts logging to the standard error output; RUST_LOG overrules `default`. Spans go to the collector as well, whatever is
 /// logged.
 pub(super) fn start_log(format: LogFormat, default: &str, traces: Option<&Traces>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{default},{TALKATIVE}")));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},{TALKATIVE}")));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());

@@ -122,8 +122,18 @@ impl Reader {
 impl Table {
     /// Where the key is; `None`: too little is said, or too much.
     fn source(self) -> Option<OperatorSource> {
-        let Self { keystore, password_env, password_file, env, aws_kms, gcp_kms, region, endpoint, address, .. } =
-            self;
+        let Self {
+            keystore,
+            password_env,
+            password_file,
+            env,
+            aws_kms,
+            gcp_kms,
+            region,
+            endpoint,
+            address,
+            ..
+        } = self;
         let password = match (password_env, password_file) {
             (None, None) => None,
             (Some(variable), None) => Some(PasswordSource::Variable(variable)),

@@ -157,7 +157,10 @@ fn an_operator_can_be_a_key_of_a_kms() {
     let (key, none) = ("4711".to_owned(), None);
     assert_eq!(
         source("aws_kms = \"4711\""),
-        OperatorSource::Kms { kms: Kms::Aws { key: key.clone(), region: None, endpoint: none }, address: None }
+        OperatorSource::Kms {
+            kms: Kms::Aws { key: key.clone(), region: None, endpoint: none },
+            address: None
+        }
     );
     let (region, endpoint) = (Some("eu-central-1".to_owned()), Some("https://kms.example".to_owned()));
     let address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";

@@ -21,9 +21,8 @@ pub(super) async fn connect(
     endpoint: Option<&str>,
 ) -> Result<AwsSigner, AwsSignerError> {
     // The client that comes with the SDK brings another implementation of TLS along than the rest of the daemon uses.
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let http =
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let limits =
         TimeoutConfig::builder().connect_timeout(CONNECT_LIMIT).operation_attempt_timeout(ATTEMPT_LIMIT);
     let mut config = aws_config::defaults(BehaviorVersion::latest())

@@ -15,6 +15,8 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, Signature, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::signers::{Signer, SignerSync};
+#[cfg(any(feature = "aws-kms", feature = "gcp-kms"))]
+use futures::FutureExt;
 use tokio::sync::OnceCell;
 
 pub use kms::{GcpKeyVersion, Kms};
@@ -151,7 +153,9 @@ impl OperatorKey {
 }
 
 fn sign_here(signer: &PrivateKeySigner, digest: &B256) -> Result<Signature, KeyFault> {
-    signer.sign_hash_sync(digest).map_err(|error| KeyFault::Kms { kms: "this process", why: in_words(&error) })
+    signer
+        .sign_hash_sync(digest)
+        .map_err(|error| KeyFault::Kms { kms: "this process", why: in_words(&error) })
 }
 
 /// The signer of a key, which knows its public key then.
@@ -167,12 +171,13 @@ async fn connect(kms: &Kms) -> Result<AnySigner, KeyFault> {
     match kms {
         #[cfg(feature = "aws-kms")]
         Kms::Aws { key, region, endpoint } => {
-            let signer = aws::connect(key, region.as_deref(), endpoint.as_deref());
+            // Boxed, like the other: the client's futures are nested more deeply than the compiler likes to look into.
+            let signer = aws::connect(key, region.as_deref(), endpoint.as_deref()).boxed();
             Ok(Arc::new(in_time(kms, signer).await?))
         }
         #[cfg(feature = "gcp-kms")]
         Kms::Gcp { version, endpoint } => {
-            let signer = gcp::connect(version, endpoint.as_deref());
+            let signer = gcp::connect(version, endpoint.as_deref()).boxed();
             Ok(Arc::new(in_time(kms, signer).await?))
         }
         #[cfg(not(all(feature = "aws-kms", feature = "gcp-kms")))]

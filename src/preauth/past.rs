@@ -89,7 +89,11 @@ impl<'a> Past<'a> {
                         self.histories.keep(*escrow, &logs).await?;
                         reach.read.insert(*escrow, end);
                         let blocks = |to: u64| to.saturating_sub(oldest).saturating_add(1);
-                        self.progress.at("reading the escrow's logs, by blocks", blocks(end), blocks(tip.number));
+                        self.progress.at(
+                            "reading the escrow's logs, by blocks",
+                            blocks(end),
+                            blocks(tip.number),
+                        );
                         next = end.saturating_add(1);
                         size = size.saturating_mul(2).min(RANGE);
                     }

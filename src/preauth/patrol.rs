@@ -93,7 +93,9 @@ impl Patrol {
         let (block, looked) = self.last.unwrap_or((newest, began.saturating_add(every.saturating_neg())));
         let scope =
             Scope::Since { block: block.min(newest), changed: looked.saturating_add(-OVERLAP_MILLIS) };
-        let found = reconcile(&database, &self.chain, self.reorg_depth, scope, &self.wall, &Progress::default()).await?;
+        let found =
+            reconcile(&database, &self.chain, self.reorg_depth, scope, &self.wall, &Progress::default())
+                .await?;
         self.last = Some((tip.number, began));
         Ok(found)
     }

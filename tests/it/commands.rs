@@ -38,7 +38,8 @@ async fn a_sale_is_made_by_commands() {
     let name = format!("{} of Zoë & co", invoice("INV"));
     let create = with(&["preauth", "create"], &wish(&name));
     let create: Vec<&str> = create.iter().map(String::as_str).collect();
-    let keyed = [&create[..], &["--idempotency-key", &name.replace([' ', 'ë', '&'], "-")]].concat();
+    let key = name.replace([' ', 'ë', '&'], "-");
+    let keyed = [&create[..], &["--idempotency-key", &key]].concat();
     let made = ask(&world, &keyed).await;
     assert_eq!((made["status"].as_str(), made["invoiceId"].as_str()), (Some("AUTHORIZED"), Some(&*name)));
     assert_eq!(ask(&world, &keyed).await, made, "repeated, it is done once");

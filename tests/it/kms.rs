@@ -28,11 +28,7 @@ async fn shop_with(kms: &AwsKms, more: &str) -> Shop {
 }
 
 fn give_credentials(shop: &mut Shop) {
-    for (name, value) in [
-        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", SECRET),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ] {
+    for (name, value) in [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", SECRET)] {
         shop.office.tell(name, value);
     }
 }
@@ -40,9 +36,9 @@ fn give_credentials(shop: &mut Shop) {
 /// Has the shop's next daemon use a key of the KMS, in place of its own keys or of the second of them.
 fn employ(shop: &Shop, in_place_of: &[&str], url: &str, more: &str) {
     shop.reconfigure(|config| {
-        let without = in_place_of.iter().fold(config, |config, name| {
-            config.replace(&format!("[[operators]]\nenv = \"{name}\"\n"), "")
-        });
+        let without = in_place_of
+            .iter()
+            .fold(config, |config, name| config.replace(&format!("[[operators]]\nenv = \"{name}\"\n"), ""));
         format!("{without}[[operators]]\naws_kms = \"{KEY_ID}\"\nendpoint = \"{url}\"\n{more}")
     });
 }
@@ -53,7 +49,8 @@ fn complaints(daemon: &Process, part: &str) -> usize {
 }
 
 async fn becomes(api: &Api, name: &str, wanted: &str) {
-    until(&format!("{name} is {wanted}"), || async { (status(api, name).await == wanted).then_some(()) }).await;
+    until(&format!("{name} is {wanted}"), || async { (status(api, name).await == wanted).then_some(()) })
+        .await;
 }
 
 #[tokio::test]
@@ -199,7 +196,9 @@ async fn what_cannot_be_right_is_refused_at_the_start_and_found_by_the_doctor() 
     let said = String::from_utf8_lossy(&shop.office.try_run(&["doctor"]).await.stdout).into_owned();
     assert!(said.contains(&kms.address().to_string()), "{said}");
 
-    shop.reconfigure(|config| config.replace(&format!("{}\"", shop.operators[0]), &format!("{}\"", kms.address())));
+    shop.reconfigure(|config| {
+        config.replace(&format!("{}\"", shop.operators[0]), &format!("{}\"", kms.address()))
+    });
     kms.becomes(Mood::Denies);
     let found = shop.office.try_run(&["doctor", "--json"]).await;
     assert_eq!(found.status.code(), Some(1));

@@ -123,7 +123,11 @@ pub(super) async fn operator_keys(config: &Config) -> (Vec<OperatorKey>, Vec<Fin
             for key in &keys {
                 if let Err(fault) = key.try_out().await {
                     let advice = "let this machine reach its service, and who asks sign with the key (docs/operations.md)";
-                    findings.push(Finding::bad(check, format!("{} does not sign: {fault}", key.address()), advice));
+                    findings.push(Finding::bad(
+                        check,
+                        format!("{} does not sign: {fault}", key.address()),
+                        advice,
+                    ));
                 }
             }
             (keys, findings)

@@ -7,10 +7,10 @@ mod frames;
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::output::complain;
@@ -114,7 +114,6 @@ impl Listen {
         Ok(Some(Forwarder::new(&url, secret.as_ref().map(ExposeSecret::expose_secret))?))
     }
 }
-
 
 fn announce(around: &Surroundings, remote: &Remote, forwarder: Option<&Forwarder>) -> anyhow::Result<()> {
     let secret = forwarder.map(Forwarder::secret).transpose()?;

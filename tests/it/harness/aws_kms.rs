@@ -111,7 +111,9 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, raw: Bytes)
             let message = "User: arn:aws:iam::111122223333:user/lane is not authorized to perform: kms:Sign";
             return refused(StatusCode::BAD_REQUEST, "AccessDeniedException", message);
         }
-        Mood::Fails => return refused(StatusCode::INTERNAL_SERVER_ERROR, "KMSInternalException", "try again"),
+        Mood::Fails => {
+            return refused(StatusCode::INTERNAL_SERVER_ERROR, "KMSInternalException", "try again");
+        }
         Mood::Hangs => return never().await,
     }
     let asked: Value = serde_json::from_slice(&raw).unwrap_or_default();
