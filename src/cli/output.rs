@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_line_for_each_field_that_has_a_value() {
-        let answer = json!({"invoiceId": "INV-1", "failure": null, "terms": {"hold": 1}, "ok": true});
-        assert_eq!(fields(&answer), "invoiceId  INV-1\nterms      {\"hold\":1}\nok         true");
+        let answer = json!({"failure": null, "invoiceId": "INV-1", "ok": true, "terms": {"hold": 1}});
+        assert_eq!(fields(&answer), "invoiceId  INV-1\nok         true\nterms      {\"hold\":1}");
     }
 
     #[test]

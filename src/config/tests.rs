@@ -176,7 +176,7 @@ fn an_operator_can_be_a_key_of_a_kms() {
         OperatorSource::Kms { kms: Kms::Gcp { version, endpoint: None }, address: None }
     );
     for (text, said) in [
-        ("aws_kms = \"4711\"\nenv = \"A\"", "operators[0] (/etc/preauthd.toml, line 2): expected either env"),
+        ("aws_kms = \"4711\"\nenv = \"A\"", "operators[0] (/etc/preauthd.toml, line 3): expected either env"),
         ("env = \"A\"\nregion = \"eu-central-1\"", "expected either env"),
         ("gcp_kms = \"one\"", "operators[0].gcp_kms (/etc/preauthd.toml, line 2): expected projects/"),
         ("aws_kms = \"4711\"\nendpoint = \"kms.example\"", "operators[0].endpoint"),
