@@ -15,7 +15,7 @@ const ROOT: &str = "pay-links";
 #[derive(Subcommand)]
 pub(super) enum PayLink {
     /// Make a link and show it, once
-    Create(Create),
+    Create(Box<Create>),
     /// Show what became of a link
     Show(One),
     /// Withdraw a link that was not used

@@ -191,7 +191,7 @@ impl Remote {
             message = format!("{message}: {detail}");
         }
         let code = said("code").unwrap_or_default().to_owned();
-        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        let errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
         Err(RemoteError::Refused { status, code, message, errors })
     }
 
