@@ -45,7 +45,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts prove prove-slither prove-halmos prove-branches prove-mutants check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-rust artifacts page clean
+.PHONY: help run test test-contracts prove prove-slither prove-halmos prove-branches prove-mutants check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-kms test-rust artifacts page clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -108,6 +108,15 @@ schemathesis: $(NPM_PACKAGES) ## Let Schemathesis ask the daemon all its documen
 test-lives: ## Live many more of the seeded lives: make test-lives SEEDS=10000 FIRST_SEED=1001
 	PREAUTHD_FIRST_SEED=$(FIRST_SEED) PREAUTHD_SEEDS=$(SEEDS) cargo test --quiet --lib \
 		--config 'profile.dev.package.preauthd.opt-level=2' whatever_a_seed -- --nocapture
+
+# The client of AWS KMS is built for these stories alone, which takes minutes: not a part of `make test`.
+test-kms: $(NPM_PACKAGES) ## Run the stories of operator keys in a KMS, against a service of their own; checks the other service's build
+	cargo clippy --features aws-kms,gcp-kms --all-targets -- -D warnings
+ifeq ($(NEXTEST),yes)
+	cargo nextest run --features aws-kms kms
+else
+	cargo test --features aws-kms kms
+endif
 
 test-rust: $(NPM_PACKAGES) ## Run the daemon's tests, on real anvils
 ifeq ($(NEXTEST),yes)

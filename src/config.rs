@@ -4,6 +4,7 @@
 //! is refused, and each refusal names the key, the place it was written in, and what is expected there.
 
 mod keys;
+mod operators;
 mod reader;
 mod source;
 #[cfg(test)]
@@ -15,16 +16,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use alloy::signers::local::PrivateKeySigner;
 use secrecy::ExposeSecret;
 
 use crate::chain::RpcEndpoints;
 use crate::http::RateSettings;
+use crate::keys::OperatorKey;
 use crate::lane::LaneSettings;
 use crate::outbound::{Outbound, Vault};
 use crate::webhooks::WebhookSettings;
 
-pub use keys::{KeyError, KeySource, PasswordSource};
+pub use keys::{KeyError, KeySource, OperatorSource, PasswordSource};
 use reader::Reader;
 use source::{Place, Source};
 
@@ -75,7 +76,7 @@ pub struct Config {
     pub chain_id: Option<u64>,
     pub escrow: Option<Address>,
     pub escrow_block: Option<u64>,
-    operators: Vec<(String, KeySource)>,
+    operators: Vec<(String, OperatorSource)>,
     /// But for the key of their vault.
     webhooks: WebhookSettings,
     /// The variable that holds that key.
@@ -172,15 +173,16 @@ impl Config {
         }
     }
 
-    /// Opens every operator key.
+    /// Opens every operator key. One in a key management service that does not answer is opened later where its address is
+    /// configured.
     ///
     /// # Errors
     /// [`ConfigError`] when there is none, one cannot be opened, or two are the same.
-    pub fn open_operators(&self) -> Result<Vec<PrivateKeySigner>, ConfigError> {
+    pub async fn open_operators(&self) -> Result<Vec<OperatorKey>, ConfigError> {
         let mut problems = Vec::new();
         let mut keys = Vec::new();
         for (place, operator) in &self.operators {
-            match operator.open() {
+            match operator.open().await {
                 Ok(key) => keys.push(key),
                 Err(error) => {
                     problems.push(Problem { key: place.clone(), place: None, message: error.to_string() });
@@ -190,7 +192,7 @@ impl Config {
         if self.operators.is_empty() {
             problems.push(missing(
                 "operators",
-                "at least one operator key: a keystore, or the name of a variable",
+                "at least one operator key: a keystore, a key of a KMS, or the name of a variable",
             ));
         }
         if let Some(address) = keys::first_shared(&keys) {

@@ -1,8 +1,8 @@
 //! preauthd: card-style preauthorization on ERC-20 tokens.
 //!
-//! The rooms, and who may know whom: `cli → http → webhooks → preauth → lane, approvers → store, chain, outbound → model`. An
+//! The rooms, and who may know whom: `cli → http → webhooks → preauth → lane, approvers → store, chain, keys, outbound → model`. An
 //! arrow never points up. `model` knows nobody; only [`store`] has SQL; only [`chain`] talks to a node, only [`outbound`] to systems
-//! of merchants. [`config`] is read by `cli` alone; [`trace`] is
+//! of merchants, only [`keys`] to a service that keeps keys. [`config`] is read by `cli` alone; [`trace`] is
 //! beside the log, for everybody but `model`.
 
 pub mod approvers;
@@ -10,6 +10,7 @@ pub mod chain;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod keys;
 pub mod lane;
 pub mod model;
 pub mod outbound;

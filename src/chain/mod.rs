@@ -54,7 +54,7 @@ pub use raw::EscrowCall;
 #[cfg(test)]
 pub(crate) use raw::RawInput;
 pub use reads::{BlockHeader, BlockView, DryRun, Receipt};
-pub use sends::{SendAdvice, SignedTransaction, TransactionPlan, sign};
+pub use sends::{SendAdvice, SignedTransaction, TransactionPlan};
 
 /// How long one request to a node may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,15 +1,13 @@
-//! Signing and sending. Signing is pure; what is sent was written down before.
+//! What is signed, and sending it. What is sent was written down before.
 
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::Encodable2718;
-use alloy::network::TxSignerSync;
-use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy::providers::Provider;
-use alloy::signers::local::PrivateKeySigner;
 
-use super::{Chain, ChainError};
+use super::Chain;
 
-/// Everything a transaction says.
+/// Everything a transaction says: an EIP-1559 one.
 #[derive(Debug, Clone)]
 pub struct TransactionPlan {
     pub chain_id: u64,
@@ -30,27 +28,33 @@ pub struct SignedTransaction {
     pub raw: Bytes,
 }
 
-/// Signs a plan as an EIP-1559 transaction.
-///
-/// # Errors
-/// [`ChainError::Unusable`] when the signer refuses.
-pub fn sign(signer: &PrivateKeySigner, plan: &TransactionPlan) -> Result<SignedTransaction, ChainError> {
-    let mut transaction = TxEip1559 {
-        chain_id: plan.chain_id,
-        nonce: plan.nonce,
-        gas_limit: plan.gas_limit,
-        max_fee_per_gas: plan.max_fee,
-        max_priority_fee_per_gas: plan.max_priority_fee,
-        to: TxKind::Call(plan.to),
-        value: U256::ZERO,
-        access_list: Default::default(),
-        input: plan.input.clone(),
-    };
-    let signature = signer
-        .sign_transaction_sync(&mut transaction)
-        .map_err(|error| ChainError::Unusable(format!("signing: {error}")))?;
-    let envelope = TxEnvelope::from(transaction.into_signed(signature));
-    Ok(SignedTransaction { hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() })
+impl TransactionPlan {
+    /// What its key signs.
+    #[must_use]
+    pub fn digest(&self) -> B256 {
+        self.transaction().signature_hash()
+    }
+
+    /// The transaction with its key's signature of [`Self::digest`].
+    #[must_use]
+    pub fn signed(&self, signature: Signature) -> SignedTransaction {
+        let envelope = TxEnvelope::from(self.transaction().into_signed(signature));
+        SignedTransaction { hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() }
+    }
+
+    fn transaction(&self) -> TxEip1559 {
+        TxEip1559 {
+            chain_id: self.chain_id,
+            nonce: self.nonce,
+            gas_limit: self.gas_limit,
+            max_fee_per_gas: self.max_fee,
+            max_priority_fee_per_gas: self.max_priority_fee,
+            to: TxKind::Call(self.to),
+            value: U256::ZERO,
+            access_list: Default::default(),
+            input: self.input.clone(),
+        }
+    }
 }
 
 /// What a node said about bytes it was sent. Advice: the outcome is what the chain shows.

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use alloy::primitives::Address;
 use alloy::primitives::utils::format_units;
 use clap::Args;
+use futures::FutureExt;
 use serde::Serialize;
 
 use super::output::{complain, table};
+use super::progress::waiting;
 use super::surroundings::{Surroundings, must_exist};
 use crate::model::Token;
 use crate::store::backup::{self, Inspection};
@@ -77,11 +79,15 @@ impl Backup {
 
     async fn try_run(&self, around: &Surroundings) -> anyhow::Result<bool> {
         let (file, inspection) = if self.verify {
-            (self.file.clone(), backup::inspect(&self.file).await?)
+            (
+                self.file.clone(),
+                waiting("reading the copy as a whole", backup::inspect(&self.file).boxed_local()).await?,
+            )
         } else {
             let config = around.config()?;
             must_exist(&config)?;
-            match backup::back_up(&config.data_dir, &self.file).await? {
+            let work = backup::back_up(&config.data_dir, &self.file).boxed_local();
+            match waiting("copying, and reading the copy as a whole", work).await? {
                 backup::Backup::Made(inspection) => (self.file.clone(), inspection),
                 backup::Backup::Damaged(partial, inspection) => (partial, inspection),
             }

@@ -17,13 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::numbers;
 use crate::approvers::Approvers;
+use super::surroundings::actor;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
     AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
     admin_router, router, webhook_body,
 };
+use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
 use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
+use crate::store::audit::{self, Act};
 use crate::store::{Health, Store, StoreError, instance};
 use crate::webhooks::{Courier, WebhookSettings, Webhooks};
 
@@ -50,7 +53,7 @@ pub struct DaemonConfig {
     /// The block the escrow was deployed in: nothing before it is of interest.
     pub escrow_block: u64,
     /// One lane each; at least one.
-    pub operators: Vec<PrivateKeySigner>,
+    pub operators: Vec<OperatorKey>,
     pub lane: LaneSettings,
     pub request_timeout: Duration,
     /// How often database and chain are compared; `None`: never.
@@ -123,9 +126,9 @@ impl Daemon {
         let stop = CancellationToken::new();
         let mut workers = JoinSet::new();
         let desk = Desk::new(store.clone(), standing.clone());
-        for signer in &config.operators {
+        for key in &config.operators {
             let lane = Lane::new(
-                signer.clone(),
+                key.clone(),
                 store.clone(),
                 chain.clone(),
                 clock.clone(),
@@ -142,7 +145,7 @@ impl Daemon {
             clock.clone(),
             signals.clone(),
             standing.clone(),
-            config.operators.iter().map(PrivateKeySigner::address),
+            config.operators.iter().map(OperatorKey::address),
         );
         workers.spawn(caretaker.run(stop.clone()));
         workers.spawn(observer.run(stop.clone()));
@@ -155,7 +158,7 @@ impl Daemon {
             chain.clone(),
             clock.clone(),
             standing.clone(),
-            config.operators.iter().map(PrivateKeySigner::address).collect(),
+            config.operators.iter().map(OperatorKey::address).collect(),
             config.lane.reorg_depth,
         );
         workers.spawn(meter.run(stop.clone()));
@@ -187,7 +190,7 @@ impl Daemon {
         let settings = PreauthSettings {
             escrow: config.escrow,
             permit2: chain.permit2_of(config.escrow).await.context("looking for Permit2")?,
-            operators: config.operators.iter().map(PrivateKeySigner::address).collect(),
+            operators: config.operators.iter().map(OperatorKey::address).collect(),
             request_timeout: config.request_timeout,
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
@@ -356,6 +359,7 @@ impl Identity {
         if let Some(bound) = bound.filter(|bound| *bound != self.chain_id) {
             bail!("the database belongs to chain {bound}, the configuration says {}", self.chain_id);
         }
+        let actor = actor();
         store
             .write::<_, StoreError, _>(move |tx| {
                 async move {
@@ -363,7 +367,11 @@ impl Identity {
                     if bound.is_none() {
                         instance::bind_to_chain(tx, self.chain_id, now).await?;
                     }
-                    instance::add_escrow(tx, self.escrow, self.escrow_block, now).await
+                    if instance::add_escrow(tx, self.escrow, self.escrow_block, now).await? {
+                        let subject = format!("{} since block {}", self.escrow, self.escrow_block);
+                        audit::note(tx, &Act { actor, act: "escrow.serve", subject }, now).await?;
+                    }
+                    Ok(())
                 }
                 .boxed()
             })

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::Address;
-use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use clap::Args;
+use futures::FutureExt;
 use serde_json::json;
 use toml_edit::{DocumentMut, value};
 
 use super::key_flags::KeyFlags;
 use super::operator::address;
 use super::output::complain;
+use super::progress::{MINING, waiting};
 use super::surroundings::{Surroundings, connect};
 use crate::chain::{EscrowPlan, Step};
 use crate::config::DEFAULT_FILE;
+use crate::keys::OperatorKey;
 
 /// 48 hours, in seconds.
 const DEFAULT_RECEIVER_DELAY: u64 = 48 * 60 * 60;
@@ -57,8 +59,9 @@ impl Deploy {
         let operators = if self.operator.is_empty() {
             let keys = config
                 .open_operators()
+                .await
                 .context("which operators? Give --operator, or configure their keys")?;
-            keys.iter().map(PrivateKeySigner::address).collect()
+            keys.iter().map(OperatorKey::address).collect()
         } else {
             self.operator
         };
@@ -74,8 +77,9 @@ impl Deploy {
         plan.operators.sort_unstable();
         plan.operators.dedup();
 
+        around.note("escrow.deploy", &format!("on chain {} by {}", chain.chain_id(), key.address())).await?;
         complain(&format!("deploying to chain {} from {} …", chain.chain_id(), key.address()));
-        let mined = chain.transact(&key, Step::deploy_escrow(&plan)).await?;
+        let mined = waiting(MINING, chain.transact(&key, Step::deploy_escrow(&plan)).boxed_local()).await?;
         let Some(escrow) = mined.contract else {
             bail!("transaction {} deployed nothing", mined.transaction)
         };

@@ -7,24 +7,32 @@ mod admin;
 mod approver;
 mod audit;
 mod backup;
+mod claims;
 mod completion;
 mod config;
 pub mod daemon;
 mod deploy;
 mod dev;
 mod doctor;
+mod events;
 mod hold;
 mod key_flags;
 mod listen;
 mod numbers;
 mod operator;
 mod output;
+#[cfg(test)]
+mod parity;
+mod pay_link;
+mod preauth;
+mod progress;
 mod reconcile;
 mod remote;
 mod repair;
 mod report;
 mod rules;
 mod serve;
+mod status;
 mod stop_signal;
 mod surroundings;
 mod tenant;
@@ -57,10 +65,17 @@ Run:
   dev       A whole system on a private chain, to try out and to test against
   serve     The daemon, as configured
   doctor    Whether a daemon could work here, and what to do where not
+  status    Whether a running daemon accepts work, and what troubles it has
 
 Build against it:
   listen    Follow a tenant's events, and forward them to a system under development
   trigger   Make an event happen in a running `preauthd dev`
+
+Use a running daemon in a tenant's name (with one of its API keys):
+  preauth   Create, settle, cancel and look at preauthorizations
+  pay-link  Links on which payers lock the amount by themselves
+  events    What happened, oldest first
+  claims    Refunds that a token refused and that wait for their payers
 
 Set up a chain (with an admin or deployer key, which the daemon never holds):
   deploy    Deploy the escrow, and write its address into the configuration
@@ -147,8 +162,15 @@ enum Command {
     /// RUST_LOG chooses what is logged: RUST_LOG=preauthd=debug.
     Serve,
     Doctor(doctor::Doctor),
+    Status(status::Status),
     Listen(listen::Listen),
     Trigger(trigger::Trigger),
+    #[command(subcommand)]
+    Preauth(preauth::Preauth),
+    #[command(subcommand)]
+    PayLink(pay_link::PayLink),
+    Events(events::Events),
+    Claims(claims::Claims),
     Deploy(deploy::Deploy),
     #[command(subcommand)]
     Operator(operator::Operator),
@@ -186,6 +208,10 @@ pub async fn main() -> ExitCode {
         Command::Serve => serve::run(&around).await,
         Command::Listen(listen) => listen.run(&around).await,
         Command::Trigger(trigger) => trigger.run(&around).await,
+        Command::Preauth(preauth) => preauth.run(&around).await,
+        Command::PayLink(pay_link) => pay_link.run(&around).await,
+        Command::Events(events) => events.run(&around).await,
+        Command::Claims(claims) => claims.run(&around).await,
         Command::Deploy(deploy) => deploy.run(&around).await,
         Command::Operator(operator) => operator.run(&around).await,
         Command::Wallet(wallet) => wallet.run(&around).await,
@@ -201,6 +227,8 @@ pub async fn main() -> ExitCode {
         Command::Completion(completion) => completion.run(&mut CommandLine::command()),
         // What it finds is its answer, so its exit code says more than done or failed.
         Command::Doctor(doctor) => return doctor.run(&around).await,
+        // So it is with whether it is ready.
+        Command::Status(status) => return status.run(&around).await,
         // So it is with whether there is drift.
         Command::Reconcile(reconcile) => return reconcile.run(&around).await,
         // So it is with what rules say.

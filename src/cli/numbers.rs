@@ -51,6 +51,8 @@ const NUMBERS: [(&str, Kind, &str); 37] = [
     ("preauthd_hold_next_expiry_seconds", Gauge, "until the next open hold expires; below zero: overdue"),
     ("preauthd_events_total", Counter, "what happened to preauthorizations since the start"),
     ("preauthd_batches_total", Counter, "transactions signed"),
+    ("preauthd_signature_seconds", Seconds, "how long a key took to sign, or not to"),
+    ("preauthd_signature_failures_total", Counter, "signatures that a KMS did not give"),
     ("preauthd_batch_items", Counts, "operations per transaction"),
     ("preauthd_replacements_total", Counter, "transactions signed anew at higher fees"),
     ("preauthd_filled_nonces_total", Counter, "transactions of nothing, for a nonce that nobody used"),

@@ -2,9 +2,11 @@
 
 use alloy::primitives::Address;
 use clap::{Args, Subcommand};
+use futures::FutureExt;
 use serde_json::json;
 
 use super::key_flags::KeyFlags;
+use super::progress::{MINING, waiting};
 use super::surroundings::{Surroundings, connect, escrow};
 use crate::chain::Step;
 use crate::model::Account;
@@ -42,7 +44,8 @@ impl Operator {
         let chain = connect(&config).await?;
         let word = if allowed { "operator.allow" } else { "operator.revoke" };
         around.note(word, &change.operator.to_string()).await?;
-        let mined = chain.transact(&key, Step::set_operator(escrow, change.operator, allowed)).await?;
+        let step = Step::set_operator(escrow, change.operator, allowed);
+        let mined = waiting(MINING, chain.transact(&key, step).boxed_local()).await?;
         let verb = if allowed { "may now operate" } else { "may no longer operate" };
         around.output.done(
             &format!("{} {verb} the escrow {escrow} (transaction {})", change.operator, mined.transaction),

@@ -5,15 +5,17 @@ use std::process::ExitCode;
 use alloy::primitives::utils::format_units;
 use alloy::primitives::{Address, B256, U256};
 use clap::Args;
+use futures::FutureExt;
 use serde::Serialize;
 
 use super::output::{complain, table};
+use super::progress::shown;
 use super::repair::{self, RepairReport};
 use super::surroundings::{Surroundings, connect, store_reader};
 use crate::chain::WallClock;
 use crate::config::Config;
 use crate::model::{Balance, Drift, Reconciliation, Token, UnknownHold, Unreadable};
-use crate::preauth::{Scope, reconcile};
+use crate::preauth::{Progress, Scope, reconcile};
 use crate::store::tokens;
 
 /// Database and chain differ.
@@ -139,9 +141,9 @@ async fn compare(
 ) -> anyhow::Result<bool> {
     let database = store_reader(config).await?;
     let chain = connect(config).await?;
-    let found =
-        reconcile(&database, &chain, config.lane.reorg_depth, Scope::Everything, &WallClock::system())
-            .await?;
+    let (depth, wall, progress) = (config.lane.reorg_depth, WallClock::system(), Progress::default());
+    let work = reconcile(&database, &chain, depth, Scope::Everything, &wall, &progress);
+    let found = shown(&progress, work.boxed_local()).await?;
     let tokens = tokens::all(&mut *database.snapshot().await?).await?;
     let report = Report {
         equal: found.is_equal(),

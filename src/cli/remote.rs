@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -36,6 +36,41 @@ impl DevFlags {
     }
 }
 
+/// Which daemon is asked, in the name of which tenant.
+#[derive(Args)]
+#[command(next_help_heading = "The daemon that is asked [default: the `preauthd dev` of this folder]")]
+#[group(skip)]
+pub(super) struct RemoteFlags {
+    /// The daemon's address
+    #[arg(long, value_name = "URL", requires = "key_env", conflicts_with = "ready_file")]
+    url: Option<String>,
+    /// The environment variable that holds an API key of the tenant
+    #[arg(long, value_name = "VARIABLE", requires = "url")]
+    key_env: Option<String>,
+    #[command(flatten)]
+    dev: DevFlags,
+}
+
+impl RemoteFlags {
+    pub fn remote(&self) -> anyhow::Result<Remote> {
+        match (&self.url, &self.key_env) {
+            (Some(url), Some(variable)) => Remote::new(url, variable_of(variable)?),
+            _ => {
+                let ready = self.dev.ready()?;
+                Remote::new(&ready.url, ready.saved.api_key.into())
+            }
+        }
+    }
+}
+
+/// A secret of the environment.
+pub(super) fn variable_of(name: &str) -> anyhow::Result<SecretString> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Ok(value.into()),
+        _ => bail!("the environment variable {name} holds nothing"),
+    }
+}
+
 /// Why there is no good answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RemoteError {
@@ -43,7 +78,13 @@ pub(super) enum RemoteError {
     Unreachable { url: String, why: String },
     /// It answered an error, in its own words.
     #[error("the daemon answered {status}: {message}")]
-    Refused { status: u16, code: String, message: String },
+    Refused {
+        status: u16,
+        code: String,
+        message: String,
+        /// All its errors, as they came.
+        errors: Vec<Value>,
+    },
 }
 
 impl RemoteError {
@@ -93,6 +134,43 @@ impl Remote {
         if let Some(body) = body {
             request = request.json(body);
         }
+        self.ask(request).await
+    }
+
+    /// A request for a resource whose path is made of segments, each of which may hold any character.
+    pub fn to(&self, method: Method, segments: &[&str]) -> anyhow::Result<RequestBuilder> {
+        Ok(self.keyed(method, self.url_of(segments)?))
+    }
+
+    /// A request for a list, with its parameters.
+    pub fn to_list(
+        &self,
+        segments: &[&str],
+        parameters: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> anyhow::Result<RequestBuilder> {
+        let mut url = self.url_of(segments)?;
+        let mut parameters = parameters.into_iter().peekable();
+        if parameters.peek().is_some() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        Ok(self.keyed(Method::GET, url))
+    }
+
+    fn url_of(&self, segments: &[&str]) -> anyhow::Result<Url> {
+        let mut url: Url = self.url.parse().with_context(|| format!("{} is no URL", self.url))?;
+        match url.path_segments_mut() {
+            Ok(mut path) => path.pop_if_empty().extend(segments),
+            Err(()) => bail!("{} is no URL of a daemon", self.url),
+        };
+        Ok(url)
+    }
+
+    fn keyed(&self, method: Method, url: Url) -> RequestBuilder {
+        self.http.request(method, url).header("x-api-key", self.key.expose_secret())
+    }
+
+    /// Sends a request and reads the JSON it is answered with.
+    pub async fn ask(&self, request: RequestBuilder) -> Result<Value, RemoteError> {
         self.answer(request).await?.json().await.map_err(|error| self.unreachable(&error))
     }
 
@@ -108,8 +186,13 @@ impl Remote {
         let status = response.status().as_u16();
         let body: Value = response.json().await.unwrap_or_default();
         let said = |field: &str| body.pointer(&format!("/errors/0/{field}")).and_then(Value::as_str);
-        let message = said("message").unwrap_or("nothing that a preauthd would say").to_owned();
-        Err(RemoteError::Refused { status, code: said("code").unwrap_or_default().to_owned(), message })
+        let mut message = said("message").unwrap_or("nothing that a preauthd would say").to_owned();
+        if let Some(detail) = said("detail") {
+            message = format!("{message}: {detail}");
+        }
+        let code = said("code").unwrap_or_default().to_owned();
+        let errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+        Err(RemoteError::Refused { status, code, message, errors })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> RemoteError {

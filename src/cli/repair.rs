@@ -4,15 +4,17 @@ use std::fs::File;
 
 use alloy::primitives::B256;
 use anyhow::{Context, bail};
+use futures::FutureExt;
 use serde::Serialize;
 
 use super::daemon::{Identity, lock};
 use super::output::table;
-use super::surroundings::connect;
+use super::progress::shown;
+use super::surroundings::{act, connect};
 use crate::chain::Chain;
 use crate::config::{Config, ConfigError, missing};
 use crate::model::{Mended, Repairs};
-use crate::preauth::repair;
+use crate::preauth::{Progress, repair};
 use crate::store::{Store, instance};
 
 /// What was repaired, as scripts read it.
@@ -41,7 +43,10 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<(RepairReport, File)>
     let lock = lock(&config.data_dir).context("--repair needs the daemon stopped")?;
     let chain = connect(config).await?;
     let store = open(config, &chain).await?;
-    let repaired = repair(&store, &chain, &config.lane).await;
+    act(&store, "database.repair", &format!("on chain {}", chain.chain_id()), |_| async { Ok(()) }.boxed())
+        .await?;
+    let progress = Progress::default();
+    let repaired = shown(&progress, repair(&store, &chain, &config.lane, &progress).boxed_local()).await;
     store.close().await;
     let repaired = repaired.context("repairing (what was repaired so far stays; begin it again)")?;
     Ok((RepairReport::from(repaired), lock))

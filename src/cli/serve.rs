@@ -29,7 +29,7 @@ pub(super) async fn run(around: &Surroundings) -> anyhow::Result<()> {
 async fn run_daemon(config: &Config) -> anyhow::Result<()> {
     let mut signal = StopSignal::listen()?;
     let daemon = tokio::select! {
-        daemon = Daemon::start(daemon_config(config)?) => daemon?,
+        daemon = Daemon::start(daemon_config(config).await?) => daemon?,
         () = signal.asked() => return Ok(()),
     };
     run_until(daemon, &mut signal).await
@@ -50,10 +50,14 @@ pub(super) async fn run_until(mut daemon: Daemon, signal: &mut StopSignal) -> an
     failure.map_or(Ok(()), |failure| Err(failure).context("the daemon came to an end"))
 }
 
+/// Libraries that log every failure they return: a KMS that is away for an hour would fill the log.
+const TALKATIVE: &str = "alloy_signer_aws=off,alloy_signer_gcp=off";
+
 /// Starts logging to the standard error output; RUST_LOG overrules `default`. Spans go to the collector as well, whatever is
 /// logged.
 pub(super) fn start_log(format: LogFormat, default: &str, traces: Option<&Traces>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},{TALKATIVE}")));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
@@ -68,7 +72,7 @@ pub(super) fn start_log(format: LogFormat, default: &str, traces: Option<&Traces
 }
 
 /// What the daemon needs, or everything that is missing of it.
-fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
+async fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
     let mut problems = Vec::new();
     let mut need = |key, expected, absent: bool| {
         if absent {
@@ -79,7 +83,7 @@ fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
     need("chain_id", "the number of the chain, as `preauthd deploy` writes it", config.chain_id.is_none());
     need("escrow", "the escrow's address, as `preauthd deploy` writes it", config.escrow.is_none());
     need("escrow_block", "the block the escrow was deployed in", config.escrow_block.is_none());
-    let operators = match config.open_operators() {
+    let operators = match config.open_operators().await {
         Ok(operators) => operators,
         Err(ConfigError(more)) => {
             problems.extend(more);

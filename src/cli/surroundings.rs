@@ -127,12 +127,13 @@ where
 
 /// An act of whoever runs this command, by the name of his account.
 fn by_us(act: &'static str, subject: &str) -> Act {
+    Act { actor: actor(), act, subject: subject.to_owned() }
+}
+
+/// Whoever runs this command, as the audit log names him.
+pub(super) fn actor() -> String {
     let account = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    Act {
-        actor: format!("cli {}", account.unwrap_or_default()).trim_end().to_owned(),
-        act,
-        subject: subject.to_owned(),
-    }
+    format!("cli {}", account.unwrap_or_default()).trim_end().to_owned()
 }
 
 /// Runs one change, durable when this returns.

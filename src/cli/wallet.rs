@@ -9,6 +9,7 @@ use serde_json::json;
 use super::key_flags::KeyFlags;
 use super::operator::{account, address};
 use super::output::complain;
+use super::progress::{MINING, waiting};
 use super::surroundings::{Surroundings, act, connect, escrow, tenant};
 use crate::chain::{Step, wall_now};
 use crate::model::{Account, WalletRole};
@@ -226,7 +227,7 @@ async fn on_chain(around: &Surroundings, wish: OnChain, allow: bool) -> anyhow::
     };
     let word = if allow { "receiver.allow" } else { "receiver.disallow" };
     around.note(word, &wish.receiver.to_string()).await?;
-    let mined = chain.transact(&key, step).await?;
+    let mined = waiting(MINING, chain.transact(&key, step).boxed_local()).await?;
     let active_from = chain.receiver_active_from(escrow, wish.receiver).await?.map(|time| time.to_rfc3339());
     let text = match &active_from {
         Some(time) => format!("{} may be paid by allowance from {time} on", wish.receiver),

@@ -44,6 +44,22 @@ pub(super) enum Webhook {
         /// The endpoint
         id: Uuid,
     },
+    /// Change where an endpoint is, or what it is told
+    Set {
+        /// The tenant's name
+        tenant: String,
+        /// The endpoint
+        id: Uuid,
+        /// Where to send to from now on
+        #[arg(long, required_unless_present_any = ["event", "all_events"])]
+        url: Option<String>,
+        /// Only events of this type from now on; may be given several times
+        #[arg(long, value_name = "TYPE", value_parser = event)]
+        event: Vec<EventKind>,
+        /// Events of every type
+        #[arg(long, conflicts_with = "event")]
+        all_events: bool,
+    },
     /// Make a new key and show it, once; the old one signs beside it for 24 hours
     Rotate {
         /// The tenant's name
@@ -169,6 +185,7 @@ impl Webhook {
         match self {
             Self::Add { .. } => Some("webhook.add"),
             Self::Remove { .. } => Some("webhook.remove"),
+            Self::Set { .. } => Some("webhook.set"),
             Self::Rotate { .. } => Some("webhook.rotate"),
             Self::Disable { .. } => Some("webhook.disable"),
             Self::Enable { .. } => Some("webhook.enable"),
@@ -182,6 +199,7 @@ impl Webhook {
             Self::Add { tenant, .. }
             | Self::List { tenant }
             | Self::Remove { tenant, .. }
+            | Self::Set { tenant, .. }
             | Self::Rotate { tenant, .. }
             | Self::Disable { tenant, .. }
             | Self::Enable { tenant, .. }
@@ -206,6 +224,12 @@ impl Webhook {
             Self::Rotate { id, .. } => {
                 let (endpoint, key) = granted(webhooks.rotate(tenant, id).await?)?;
                 show_key(around, "For 24 hours the old key signs, too:", &endpoint, &key)
+            }
+            Self::Set { id, url, event, all_events, .. } => {
+                let kinds = (all_events || !event.is_empty()).then_some(event);
+                let wish = EndpointWish { url, kinds, ..EndpointWish::default() };
+                let endpoint = granted(webhooks.change(tenant, id, wish).await?)?;
+                output.done("Changed.", &listed(webhooks, &endpoint))
             }
             Self::List { .. } => {
                 let listed: Vec<Listed> =

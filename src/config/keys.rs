@@ -6,6 +6,17 @@ use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::keys::{KeyFault, Kms, OperatorKey};
+
+/// Where an operator's key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperatorSource {
+    /// It is read into this process.
+    Read(KeySource),
+    /// It stays in a key management service.
+    Kms { kms: Kms, address: Option<Address> },
+}
+
 /// Where a private key comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
@@ -33,6 +44,21 @@ pub enum KeyError {
     File { path: PathBuf, source: std::io::Error },
     #[error("cannot open keystore {path}: {why}")]
     Keystore { path: PathBuf, why: String },
+    #[error(transparent)]
+    Kms(#[from] KeyFault),
+}
+
+impl OperatorSource {
+    /// Opens the key, or asks its service for it.
+    ///
+    /// # Errors
+    /// [`KeyError`] says what is missing or does not fit.
+    pub async fn open(&self) -> Result<OperatorKey, KeyError> {
+        match self {
+            Self::Read(source) => Ok(source.open()?.into()),
+            Self::Kms { kms, address } => Ok(OperatorKey::in_kms(kms.clone(), *address).await?),
+        }
+    }
 }
 
 impl KeySource {
@@ -80,7 +106,7 @@ pub(super) fn read_variable(name: &str) -> Result<SecretString, KeyError> {
 
 /// The first address that two of the keys share: two lanes with one nonce would block each other.
 #[must_use]
-pub fn first_shared(keys: &[PrivateKeySigner]) -> Option<Address> {
+pub fn first_shared(keys: &[OperatorKey]) -> Option<Address> {
     let mut seen = std::collections::BTreeSet::new();
-    keys.iter().map(PrivateKeySigner::address).find(|address| !seen.insert(*address))
+    keys.iter().map(OperatorKey::address).find(|address| !seen.insert(*address))
 }

@@ -9,8 +9,7 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use secrecy::SecretString;
 
-use super::keys::{KeySource, PasswordSource};
-use super::source::{Entry, Place, Source, shown_key};
+use super::source::{Entry, Source, shown_key};
 use super::{Config, DEFAULT_EXPIRING_BEFORE, DEFAULT_RECONCILE_EVERY, LogFormat, Problem};
 use crate::chain::RpcEndpoints;
 use crate::http::{Rate, RateSettings};
@@ -61,12 +60,11 @@ pub(super) const KEYS: [&str; 34] = [
     "log_format",
     "otlp_endpoint",
 ];
-pub(super) const OPERATOR_KEYS: [&str; 4] = ["keystore", "password_env", "password_file", "env"];
 
 /// Takes values out of the source and notes what is wrong with them.
 pub(super) struct Reader {
-    source: Source,
-    problems: Vec<Problem>,
+    pub(super) source: Source,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader {
@@ -237,59 +235,6 @@ impl Reader {
         })
     }
 
-    fn operators(&mut self) -> Vec<(String, KeySource)> {
-        let expected = "a list of tables, each with keystore and password_env or password_file, or with env";
-        let is_empty = |entry: &Entry| entry.texts().is_some_and(|texts| texts.is_empty());
-        if let Some(entry) = self.source.take("operators").filter(|entry| !is_empty(entry)) {
-            self.refuse("operators", &entry, expected, true);
-        }
-        let indexes = self.source.operator_indexes();
-        indexes.iter().filter_map(|index| self.operator(index)).collect()
-    }
-
-    fn operator(&mut self, index: &str) -> Option<(String, KeySource)> {
-        let [keystore, password_env, password_file, env] =
-            OPERATOR_KEYS.map(|field| (format!("operators.{index}.{field}"), field)).map(|(key, field)| {
-                let entry = self.source.take(&key)?;
-                let place = entry.place.clone();
-                let value = if field.ends_with("env") {
-                    self.check(
-                        &key,
-                        entry,
-                        "the name of an environment variable, not a secret itself",
-                        true,
-                        |e| e.text().filter(|name| is_variable_name(name)).map(str::to_owned),
-                    )
-                } else {
-                    self.check(&key, entry, "a file", true, |entry| {
-                        let path = entry.text().filter(|path| !path.is_empty())?;
-                        Some(entry.folder().join(path).to_string_lossy().into_owned())
-                    })
-                }?;
-                Some((place, value))
-            });
-        let name = format!("operators[{index}]");
-        let place = [&keystore, &env].into_iter().flatten().next().map(|(place, _)| place.clone());
-        let label = place.as_ref().map_or_else(|| name.clone(), |place| format!("{name} ({place})"));
-        let value = |field: Option<(Place, String)>| field.map(|(_, value)| value);
-        let source = match (value(keystore), value(password_env), value(password_file), value(env)) {
-            (None, None, None, Some(env)) => KeySource::Variable(env),
-            (Some(path), Some(variable), None, None) => {
-                KeySource::Keystore { path: path.into(), password: PasswordSource::Variable(variable) }
-            }
-            (Some(path), None, Some(file), None) => {
-                KeySource::Keystore { path: path.into(), password: PasswordSource::File(file.into()) }
-            }
-            _ => {
-                let message =
-                    "expected either env, or keystore together with one of password_env and password_file";
-                self.problems.push(Problem { key: name, place, message: message.to_owned() });
-                return None;
-            }
-        };
-        Some((label, source))
-    }
-
     fn whole(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let entry = self.source.take(key)?;
         let expected = match (range.start(), range.end()) {
@@ -315,7 +260,7 @@ impl Reader {
         })
     }
 
-    fn address(&mut self, key: &str) -> Option<Address> {
+    pub(super) fn address(&mut self, key: &str) -> Option<Address> {
         let entry = self.source.take(key)?;
         let why = match entry.text().map(Account::parse) {
             Some(Ok(account)) => return Some(account.address()),
@@ -338,7 +283,7 @@ impl Reader {
         self.check(key, entry, expected, false, |entry| entry.text().and_then(read))
     }
 
-    fn check<T>(
+    pub(super) fn check<T>(
         &mut self,
         key: &str,
         entry: Entry,
@@ -353,7 +298,7 @@ impl Reader {
         value
     }
 
-    fn refuse(&mut self, key: &str, entry: &Entry, expected: &str, is_secret: bool) {
+    pub(super) fn refuse(&mut self, key: &str, entry: &Entry, expected: &str, is_secret: bool) {
         let message = if is_secret {
             format!("expected {expected}")
         } else {
@@ -363,7 +308,7 @@ impl Reader {
     }
 }
 
-fn is_http(text: &str) -> bool {
+pub(super) fn is_http(text: &str) -> bool {
     text.parse().is_ok_and(|url: reqwest::Url| matches!(url.scheme(), "http" | "https"))
 }
 
@@ -374,7 +319,7 @@ fn is_base(text: &str) -> bool {
 }
 
 /// Whether a text can name a variable, and is not a key that was written where its variable's name belongs.
-fn is_variable_name(text: &str) -> bool {
+pub(super) fn is_variable_name(text: &str) -> bool {
     let is_key = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     !is_key
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -1,8 +1,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, EXAMPLE, KeySource, LogFormat, reader};
+use super::{Config, EXAMPLE, KeySource, LogFormat, OperatorSource, operators, reader};
 use crate::http::{Rate, RateSettings};
+use crate::keys::Kms;
 
 const GOOD: &str = r#"
 data_dir = "data"
@@ -49,15 +50,15 @@ fn a_good_file_is_taken_as_written() {
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.operators.len(), 2);
     assert!(matches!(&config.operators[0].1,
-        KeySource::Keystore { path, .. } if path == Path::new("/etc/keys/one.json")));
+        OperatorSource::Read(KeySource::Keystore { path, .. }) if path == Path::new("/etc/keys/one.json")));
 }
 
-#[test]
-fn nothing_at_all_is_a_configuration_of_defaults() {
+#[tokio::test]
+async fn nothing_at_all_is_a_configuration_of_defaults() {
     let config = Config::read(None, []).unwrap();
     assert_eq!(config.data_dir, Path::new("preauthd-data"));
     assert_eq!(config.rpc.is_some(), config.escrow.is_some());
-    let error = config.open_operators().unwrap_err().to_string();
+    let error = config.open_operators().await.unwrap_err().to_string();
     assert!(error.contains("operators: is missing"), "{error}");
 }
 
@@ -150,6 +151,55 @@ fn an_operator_is_either_a_keystore_with_a_password_or_a_variable() {
 }
 
 #[test]
+fn an_operator_can_be_a_key_of_a_kms() {
+    const GCP: &str = "projects/shop/locations/global/keyRings/lanes/cryptoKeys/one/cryptoKeyVersions/1";
+    let source = |text: &str| read(&format!("[[operators]]\n{text}"), &[]).unwrap().operators.remove(0).1;
+    let (key, none) = ("4711".to_owned(), None);
+    assert_eq!(
+        source("aws_kms = \"4711\""),
+        OperatorSource::Kms {
+            kms: Kms::Aws { key: key.clone(), region: None, endpoint: none },
+            address: None
+        }
+    );
+    let (region, endpoint) = (Some("eu-central-1".to_owned()), Some("https://kms.example".to_owned()));
+    let address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    assert_eq!(
+        source(&format!(
+            "aws_kms = \"4711\"\nregion = \"eu-central-1\"\nendpoint = \"https://kms.example\"\naddress = \"{address}\""
+        )),
+        OperatorSource::Kms { kms: Kms::Aws { key, region, endpoint }, address: address.parse().ok() }
+    );
+    let version = GCP.parse().unwrap();
+    assert_eq!(
+        source(&format!("gcp_kms = \"{GCP}\"")),
+        OperatorSource::Kms { kms: Kms::Gcp { version, endpoint: None }, address: None }
+    );
+    for (text, said) in [
+        ("aws_kms = \"4711\"\nenv = \"A\"", "operators[0] (/etc/preauthd.toml, line 3): expected either env"),
+        ("env = \"A\"\nregion = \"eu-central-1\"", "expected either env"),
+        ("gcp_kms = \"one\"", "operators[0].gcp_kms (/etc/preauthd.toml, line 2): expected projects/"),
+        ("aws_kms = \"4711\"\nendpoint = \"kms.example\"", "operators[0].endpoint"),
+        ("aws_kms = \"4711\"\naddress = \"0x12\"", "operators[0].address"),
+    ] {
+        let error = refusal(&format!("[[operators]]\n{text}"), &[]);
+        assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+#[cfg(not(feature = "aws-kms"))]
+#[tokio::test]
+async fn a_build_that_cannot_ask_a_kms_says_which_one_can() {
+    let address = "address = \"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\"";
+    for more in ["", address] {
+        let config = read(&format!("[[operators]]\naws_kms = \"4711\"\n{more}"), &[]).unwrap();
+        let error = config.open_operators().await.unwrap_err().to_string();
+        assert!(error.contains("operators[0] (/etc/preauthd.toml, line 2)"), "{error}");
+        assert!(error.contains("built without the feature aws-kms"), "{error}");
+    }
+}
+
+#[test]
 fn no_secret_is_shown() {
     const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
     for key in [KEY.to_owned(), format!("0x{KEY}")] {
@@ -162,16 +212,16 @@ fn no_secret_is_shown() {
     assert!(!format!("{config:?}").contains("secret-token"));
 }
 
-#[test]
-fn a_missing_or_wrong_key_is_refused_without_showing_it() {
+#[tokio::test]
+async fn a_missing_or_wrong_key_is_refused_without_showing_it() {
     let config = read("[[operators]]\nenv = \"PREAUTHD_NO_SUCH_KEY\"", &[]).unwrap();
-    let error = config.open_operators().unwrap_err().to_string();
+    let error = config.open_operators().await.unwrap_err().to_string();
     assert!(error.contains("operators[0] (/etc/preauthd.toml, line 2)"), "{error}");
     assert!(error.contains("PREAUTHD_NO_SUCH_KEY is not set"), "{error}");
 }
 
-#[test]
-fn a_keystore_opens_with_its_password_alone() {
+#[tokio::test]
+async fn a_keystore_opens_with_its_password_alone() {
     let folder = tempfile::tempdir().unwrap();
     let key = [7u8; 32];
     let (signer, name) = alloy::signers::local::PrivateKeySigner::encrypt_keystore(
@@ -182,13 +232,13 @@ fn a_keystore_opens_with_its_password_alone() {
         None,
     )
     .unwrap();
-    let written = |password: &str| {
+    let written = async |password: &str| {
         std::fs::write(folder.path().join("password"), password).unwrap();
         let text = format!("[[operators]]\nkeystore = \"{name}\"\npassword_file = \"password\"");
-        Config::read(Some((&folder.path().join("preauthd.toml"), &text)), []).unwrap().open_operators()
+        Config::read(Some((&folder.path().join("preauthd.toml"), &text)), []).unwrap().open_operators().await
     };
-    assert_eq!(written("correct horse\n").unwrap()[0].address(), signer.address());
-    let error = written("battery staple").unwrap_err().to_string();
+    assert_eq!(written("correct horse\n").await.unwrap()[0].address(), signer.address());
+    let error = written("battery staple").await.unwrap_err().to_string();
     assert!(error.contains("cannot open keystore") && !error.contains("battery"), "{error}");
 }
 
@@ -212,7 +262,7 @@ fn the_example_explains_every_key() {
         .map(|line| line.trim_start_matches(['#', '=', ' ', '[']))
         .filter_map(|line| line.split([' ', ']']).next())
         .collect();
-    for key in reader::KEYS.iter().chain(&reader::OPERATOR_KEYS) {
+    for key in reader::KEYS.iter().chain(&operators::OPERATOR_KEYS) {
         assert!(written.contains(key), "{key} is not explained");
     }
 }

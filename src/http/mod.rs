@@ -44,7 +44,7 @@ mod settle;
 mod shape;
 mod terms;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tokens;
 mod typed_data;
 mod view;

@@ -61,7 +61,7 @@ impl Lane {
         }
         let escrow = claim.escrow;
         let batch = NewBatch { operator, nonce, escrow, gas_limit: CLAIM_GAS, gas_per_call: CLAIM_GAS };
-        let attempt = self.sign_attempt(&batch, input, fees)?;
+        let attempt = self.sign_attempt(&batch, input, fees).await?;
         let stored = attempt.clone();
         let id = self
             .store

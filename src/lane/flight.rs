@@ -70,7 +70,11 @@ impl Lane {
             if let Some(nonce) = self.gap_before(batch, count).await? {
                 return self.fill_gap(nonce, batch).await;
             }
-            return self.replace(batch, newest).await;
+            match self.replace(batch, newest).await {
+                // What was signed before is still good, and is sent again meanwhile.
+                Err(error @ LaneError::Key(_)) => self.standing.report(&self.part, Some(error.to_string())),
+                replaced => return replaced,
+            }
         }
         if !flight.accepted || last_sent.elapsed() >= REBROADCAST {
             self.broadcast(batch.id, newest).await;
@@ -140,8 +144,9 @@ impl Lane {
                 return Ok(());
             }
         };
+        self.sign_attempt_of(batch, input, fees).await?;
         metrics::counter!("preauthd_replacements_total").increment(1);
-        self.sign_attempt_of(batch, input, fees).await
+        Ok(())
     }
 
     /// Signs a batch at its nonce, writes the bytes down, and sends them.
@@ -158,7 +163,7 @@ impl Lane {
             gas_limit: batch.gas_limit,
             gas_per_call: batch.gas_per_call,
         };
-        let attempt = self.sign_attempt(&plan, input, fees)?;
+        let attempt = self.sign_attempt(&plan, input, fees).await?;
         let (id, stored) = (batch.id, attempt.clone());
         self.store
             .write::<_, StoreError, _>(move |tx| {
@@ -215,7 +220,8 @@ impl Lane {
             flight.accepted = advice == SendAdvice::Accepted;
         }
         match advice {
-            SendAdvice::Accepted if self.flights.get(&batch).is_some_and(|flight| flight.capped) => {}
+            SendAdvice::Accepted
+                if self.is_mute || self.flights.get(&batch).is_some_and(|flight| flight.capped) => {}
             SendAdvice::Accepted => self.standing.report(&self.part, None),
             SendAdvice::NonceUsed => {
                 tracing::debug!(transaction = %attempt.hash, "the nonce is used already")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, U256};
 use futures::FutureExt;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use super::fees::{Fees, quote};
 use super::flight::Flight;
 use super::worker::{IDLE, Lane, LaneError, Next, TENDING};
 use super::{backoff, gas, traces};
-use crate::chain::{DryRun, EscrowCall, TransactionPlan, sign};
+use crate::chain::{DryRun, EscrowCall};
 use crate::model::{
     BatchId, CallFailure, ChainTime, Disposition, Millis, OperationId, OperationKind, OperationState,
     PreauthKey,
@@ -33,6 +33,7 @@ const LOCK_TRIES: u32 = 2;
 
 impl Lane {
     pub(super) async fn form_batch(&mut self) -> Result<Next, LaneError> {
+        self.find_voice().await?;
         self.barred.retain(|_, until| until.elapsed().is_zero());
         let now = self.clock.wall();
         let gas = self.settings.max_batch_gas.min(self.affordable_gas).min(self.clock.block_gas_limit());
@@ -47,8 +48,8 @@ impl Lane {
         let ids: Vec<OperationId> = picked.iter().map(|operation| operation.id).collect();
         let formed = self.form_from(picked).await;
         self.desk.put_back(ids).await;
-        if !self.barred.is_empty() {
-            // What this key may not do is for the other lanes.
+        if !self.barred.is_empty() || self.is_mute {
+            // What this key may not do, or cannot sign, is for the other lanes.
             self.signals.work_arrived();
         }
         formed
@@ -123,7 +124,7 @@ impl Lane {
         let batch = NewBatch { operator, nonce, escrow, gas_limit, gas_per_call };
         let bare = fit.iter().all(|operation| operation.tries == 0);
         let input = EscrowCall::encode_all(&calls, gas_per_call, bare);
-        let attempt = self.sign_attempt(&batch, input, fees)?;
+        let attempt = self.sign_attempt(&batch, input, fees).await?;
         let id = self.write_batch(batch, &fit, attempt.clone()).await?;
         metrics::histogram!("preauthd_batch_items")
             .record(f64::from(u32::try_from(fit.len()).unwrap_or(u32::MAX)));
@@ -246,31 +247,6 @@ impl Lane {
             self.standing.note_foreign(self.operator(), expected..count);
         }
         Ok(true)
-    }
-
-    pub(super) fn sign_attempt(
-        &self,
-        batch: &NewBatch,
-        input: Bytes,
-        fees: Fees,
-    ) -> Result<Attempt, LaneError> {
-        let plan = TransactionPlan {
-            chain_id: self.chain.chain_id(),
-            to: batch.escrow,
-            nonce: batch.nonce,
-            gas_limit: batch.gas_limit,
-            max_fee: fees.max_fee,
-            max_priority_fee: fees.max_priority_fee,
-            input,
-        };
-        let signed = sign(&self.signer, &plan)?;
-        Ok(Attempt {
-            hash: signed.hash,
-            raw: signed.raw,
-            max_fee: fees.max_fee,
-            max_priority_fee: fees.max_priority_fee,
-            created_at: self.clock.wall(),
-        })
     }
 
     /// Batch, items, nonce and signed bytes in one change, before anything is sent.

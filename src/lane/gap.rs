@@ -31,7 +31,8 @@ impl Lane {
         let (gas_limit, gas_per_call) = gas::transaction_gas(&[]);
         let (operator, escrow) = (self.operator(), behind.escrow);
         let filler = NewBatch { operator, nonce, escrow, gas_limit, gas_per_call };
-        let attempt = self.sign_attempt(&filler, EscrowCall::encode_all(&[], gas_per_call, false), fees)?;
+        let attempt =
+            self.sign_attempt(&filler, EscrowCall::encode_all(&[], gas_per_call, false), fees).await?;
         let id = self.write_batch(filler, &[], attempt.clone()).await?;
         tracing::warn!(batch = %id, nonce, %operator, transaction = %attempt.hash,
             "nobody uses a nonce before ours any more: it is used for nothing");

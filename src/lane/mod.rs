@@ -26,6 +26,7 @@ mod rebuild;
 mod rebuild_tests;
 mod rollback;
 mod signals;
+mod signing;
 mod standing;
 mod traces;
 mod unreadable;

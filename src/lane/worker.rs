@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use alloy::signers::local::PrivateKeySigner;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +14,7 @@ use super::desk::Desk;
 use super::flight::Flight;
 use super::{LaneSettings, Signals, Standing, backoff};
 use crate::chain::{Chain, ChainClock, ChainError};
+use crate::keys::{KeyFault, OperatorKey};
 use crate::model::BatchId;
 use crate::store::batches::OpenBatch;
 use crate::store::{Store, StoreError, batches};
@@ -31,6 +31,9 @@ pub(super) enum LaneError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The key does not sign at present.
+    #[error("nothing can be signed: {0}")]
+    Key(#[from] KeyFault),
     #[error("an operation was withdrawn while its batch was formed")]
     Withdrawn,
 }
@@ -48,7 +51,7 @@ pub(crate) enum Next {
 
 /// One operator key.
 pub struct Lane {
-    pub(super) signer: PrivateKeySigner,
+    pub(super) key: OperatorKey,
     pub(super) store: Store,
     pub(super) chain: Chain,
     pub(super) clock: ChainClock,
@@ -66,6 +69,8 @@ pub struct Lane {
     pub(super) affordable_gas: u64,
     /// Escrows of which the key was found to be no operator, and until when that is believed.
     pub(super) barred: HashMap<Address, Instant>,
+    /// The key did not sign when it was last asked, or was never asked.
+    pub(super) is_mute: bool,
     /// Steps that failed, one after the other.
     failures: u32,
 }
@@ -74,7 +79,7 @@ impl Lane {
     #[must_use]
     #[allow(clippy::too_many_arguments)]
     pub fn new(
-        signer: PrivateKeySigner,
+        key: OperatorKey,
         store: Store,
         chain: Chain,
         clock: ChainClock,
@@ -83,10 +88,12 @@ impl Lane {
         desk: Desk,
         settings: LaneSettings,
     ) -> Self {
-        let part = format!("lane {}", signer.address());
+        let part = format!("lane {}", key.address());
         let max_items = settings.max_batch_items;
+        // What is asked over a network is tried before it is relied on.
+        let is_mute = key.is_elsewhere();
         Self {
-            signer,
+            key,
             store,
             chain,
             clock,
@@ -99,12 +106,13 @@ impl Lane {
             max_items,
             affordable_gas: u64::MAX,
             barred: HashMap::new(),
+            is_mute,
             failures: 0,
         }
     }
 
     pub(super) fn operator(&self) -> Address {
-        self.signer.address()
+        self.key.address()
     }
 
     /// Works until told to stop; what is in flight stays in flight and is found again at the next start.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, B256};
 use tokio::sync::Mutex;
 
+use super::progress::Progress;
 use super::reconcile::{ReconcileError, at};
 use crate::chain::{Chain, ChainError};
 use crate::model::{History, HoldLog};
@@ -41,6 +42,7 @@ pub(super) struct Past<'a> {
     /// Blocks that a reorg may still change are read again whenever the chain has moved.
     reorg_depth: u64,
     reading: Reading,
+    progress: Progress,
     histories: Histories,
     reach: Mutex<Reach>,
 }
@@ -51,9 +53,10 @@ impl<'a> Past<'a> {
         escrows: Vec<(Address, u64)>,
         reorg_depth: u64,
         reading: Reading,
+        progress: Progress,
     ) -> Result<Self, StoreError> {
         let histories = Histories::open().await?;
-        Ok(Self { chain, escrows, reorg_depth, reading, histories, reach: Mutex::default() })
+        Ok(Self { chain, escrows, reorg_depth, reading, progress, histories, reach: Mutex::default() })
     }
 
     /// Whether what is not told here did not happen.
@@ -85,6 +88,12 @@ impl<'a> Past<'a> {
                         self.must_be_agreed(*escrow, (next, end), &logs).await.map_err(at(tip))?;
                         self.histories.keep(*escrow, &logs).await?;
                         reach.read.insert(*escrow, end);
+                        let blocks = |to: u64| to.saturating_sub(oldest).saturating_add(1);
+                        self.progress.at(
+                            "reading the escrow's logs, by blocks",
+                            blocks(end),
+                            blocks(tip.number),
+                        );
                         next = end.saturating_add(1);
                         size = size.saturating_mul(2).min(RANGE);
                     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::progress::Progress;
 use super::reconcile::{ReconcileError, Scope, reconcile};
 use crate::chain::{Chain, WallClock};
 use crate::lane::{Standing, as_gauge};
@@ -92,7 +93,9 @@ impl Patrol {
         let (block, looked) = self.last.unwrap_or((newest, began.saturating_add(every.saturating_neg())));
         let scope =
             Scope::Since { block: block.min(newest), changed: looked.saturating_add(-OVERLAP_MILLIS) };
-        let found = reconcile(&database, &self.chain, self.reorg_depth, scope, &self.wall).await?;
+        let found =
+            reconcile(&database, &self.chain, self.reorg_depth, scope, &self.wall, &Progress::default())
+                .await?;
         self.last = Some((tip.number, began));
         Ok(found)
     }

@@ -11,6 +11,7 @@ use alloy::primitives::{Address, B256, U256};
 use backon::{ConstantBuilder, Retryable};
 
 use super::past::{Past, Reading};
+use super::progress::Progress;
 use crate::chain::{Chain, ChainError, WallClock};
 use crate::model::{
     Balance, Drift, Millis, Preauth, PreauthKey, PreauthStatus, Reconciliation, Record, UnknownHold,
@@ -76,6 +77,7 @@ impl Scope {
 /// Compares preauthorizations, every escrow's balances, and the locks on chain.
 ///
 /// `reorg_depth`: blocks that a reorg may still change. `wall`: what it waits by before it looks again.
+/// `progress`: where it says how far it is.
 ///
 /// # Errors
 /// [`ReconcileError`] when it cannot be found out.
@@ -85,14 +87,15 @@ pub async fn reconcile(
     reorg_depth: u64,
     scope: Scope,
     wall: &WallClock,
+    progress: &Progress,
 ) -> Result<Reconciliation, ReconcileError> {
     let escrows = identify(database, chain).await?;
     let logs = match scope {
         Scope::Everything => Reading::Whole,
         Scope::Since { block, .. } => Reading::Since(block),
     };
-    let past = Past::open(chain, escrows.clone(), reorg_depth, logs).await?;
-    let mut audit = Audit { database, chain, past, scope, wall, found: Reconciliation::default() };
+    let past = Past::open(chain, escrows.clone(), reorg_depth, logs, progress.clone()).await?;
+    let mut audit = Audit { database, chain, past, scope, wall, progress, found: Reconciliation::default() };
     audit.found.blocks.0 = audit.cursor().await?.number;
     audit.walk().await?;
     audit.weigh(&escrows).await?;
@@ -125,6 +128,7 @@ struct Audit<'a> {
     past: Past<'a>,
     scope: Scope,
     wall: &'a WallClock,
+    progress: &'a Progress,
     found: Reconciliation,
 }
 
@@ -162,6 +166,7 @@ impl Audit<'_> {
                 page = self.verdicts(&Rows::These(keys)).await?;
             }
             page.into_iter().for_each(|(_, verdict)| self.found.note(verdict));
+            self.progress.at("comparing preauthorizations", self.found.checked, 0);
         }
     }
 

@@ -14,6 +14,7 @@ use backon::{ConstantBuilder, Retryable};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::past::{Past, Reading};
+use super::progress::Progress;
 use super::reconcile::{self, ReconcileError};
 use crate::chain::{Chain, ChainError, WallClock, wall_now};
 use crate::lane::{LaneSettings, Observer, ObserverError, Signals, Standing, rebuild};
@@ -57,8 +58,15 @@ pub enum RepairError {
 ///
 /// # Errors
 /// [`RepairError`]; what was repaired until then is durable, and the repair can be begun again.
-pub async fn repair(store: &Store, chain: &Chain, settings: &LaneSettings) -> Result<Repairs, RepairError> {
-    let mut repair = Repair { store, chain, settings, decimals: HashMap::new(), done: Repairs::default() };
+pub async fn repair(
+    store: &Store,
+    chain: &Chain,
+    settings: &LaneSettings,
+    progress: &Progress,
+) -> Result<Repairs, RepairError> {
+    progress.at("taking in blocks", 0, 0);
+    let (decimals, done) = (HashMap::new(), Repairs::default());
+    let mut repair = Repair { store, chain, settings, progress, decimals, done };
     (|| repair.place_cursor()).retry(RETRY).when(|error| !matches!(error, RepairError::Store(_))).await?;
     let orphans = store.write::<_, StoreError, _>(|tx| recovery::end_orphans(tx, wall_now()).boxed()).await?;
     if orphans > 0 {
@@ -85,6 +93,7 @@ struct Repair<'a> {
     store: &'a Store,
     chain: &'a Chain,
     settings: &'a LaneSettings,
+    progress: &'a Progress,
     /// By token, as far as they were asked for.
     decimals: HashMap<Address, u8>,
     done: Repairs,
@@ -149,7 +158,9 @@ impl Repair<'_> {
     /// Every row, then every lock without one, as of the cursor.
     async fn pass(&mut self) -> Result<(), RepairError> {
         let escrows = instance::escrows(&mut *self.store.read().await?).await?;
-        let past = Past::open(self.chain, escrows, self.settings.reorg_depth, Reading::WholeAgreed).await?;
+        let depth = self.settings.reorg_depth;
+        let past =
+            Past::open(self.chain, escrows, depth, Reading::WholeAgreed, self.progress.clone()).await?;
         let follow = || async {
             let tip = reconcile::tip(&mut *self.store.read().await?).await?;
             past.follow(&tip).await
@@ -175,11 +186,13 @@ impl Repair<'_> {
 
     async fn mend_rows(&mut self, past: &Past<'_>, tip: &Block) -> Result<(), RepairError> {
         let has_lost = self.lost_operations().await?;
-        let mut after = PreauthKey(0);
+        let (mut after, mut looked_at) = (PreauthKey(0), 0);
         loop {
             let page = comparison::page_of_all(&mut *self.store.read().await?, after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = comparison::key_of(last);
+            looked_at += page.len() as u64;
+            self.progress.at("comparing rows with the chain", looked_at, 0);
             let mut plans = Vec::new();
             for row in page {
                 let has_lost = has_lost.contains(&comparison::key_of(&row));
@@ -194,11 +207,13 @@ impl Repair<'_> {
     }
 
     async fn recover_holds(&mut self, past: &Past<'_>, tip: &Block) -> Result<(), RepairError> {
-        let mut place = Place::START;
+        let (mut place, mut looked_at) = (Place::START, 0);
         loop {
             let page = past.locks_after(place, PAGE).await?;
             let Some((last, ..)) = page.last() else { return Ok(()) };
             place = *last;
+            looked_at += page.len() as u64;
+            self.progress.at("looking for holds without a row", looked_at, 0);
             let mut plans = Vec::new();
             for (_, escrow, preauth_id) in page {
                 plans.extend(self.plan_recovery(escrow, preauth_id, past).await?);

@@ -1,5 +1,6 @@
 //! Before the storm, and after it: nothing goes wrong, and what is due must be done.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alloy::signers::local::PrivateKeySigner;
@@ -13,7 +14,7 @@ use super::stage::{RECEIVERS, SENDERS, TOKENS};
 use super::truth;
 use super::workers::Done;
 use crate::model::PreauthStatus;
-use crate::preauth::{Scope, reconcile};
+use crate::preauth::{Progress, Scope, reconcile};
 use crate::store::{StoreReader, batches};
 
 /// Longest that anything due may take once nothing goes wrong any more, in virtual time.
@@ -36,6 +37,7 @@ impl Life {
     /// The weather clears up: what only people can put right is put right.
     pub(super) async fn clear_up(&mut self) {
         self.stormy = false;
+        self.are_silent.store(false, Ordering::Relaxed);
         self.next_block = Instant::now();
         let foreign = &mut self.network.foreign;
         for token in TOKENS {
@@ -150,7 +152,7 @@ impl Life {
         let depth = self.weather.settings.reorg_depth;
         let look = async move {
             let database = StoreReader::open(&folder).await?;
-            reconcile(&database, &chain, depth, Scope::Everything, &wall).await
+            reconcile(&database, &chain, depth, Scope::Everything, &wall, &Progress::default()).await
         };
         self.set_out(Worker::Patrol, Box::pin(async move { Done::Audit(Box::new(look.await)) })).await?;
         self.until_it_is_back(Worker::Patrol).await

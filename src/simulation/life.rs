@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::B256;
@@ -58,6 +59,8 @@ pub struct Life {
     pub(super) chain: Chain,
     pub(super) folder: PathBuf,
     pub(super) operators: Vec<PrivateKeySigner>,
+    /// Whether none of them signs at present.
+    pub(super) are_silent: Arc<AtomicBool>,
     /// Which of them the daemon is configured with when it starts next.
     pub(super) configured: Vec<bool>,
     pub(super) wall: WallClock,
@@ -108,6 +111,7 @@ impl Life {
             folder,
             configured: vec![true; operators.len()],
             operators,
+            are_silent: Arc::default(),
             busy: BTreeMap::new(),
             running: None,
             start_due: now,
@@ -164,7 +168,8 @@ impl Life {
             upto += chance;
             permille < upto
         };
-        let Weather { crashes, reorgs, forgetful_pools, halts, spikes, deeds, time_jumps, .. } = self.weather;
+        let Weather { crashes, reorgs, forgetful_pools, halts, spikes, deeds, time_jumps, silences, .. } =
+            self.weather;
         if is(crashes) {
             self.crash().await;
         } else if is(reorgs) {
@@ -182,6 +187,8 @@ impl Life {
         } else if is(time_jumps) {
             let seconds = self.random.random_range(30..2_000);
             self.advance(Duration::from_secs(seconds)).await;
+        } else if is(silences) {
+            self.are_silent.fetch_not(Ordering::Relaxed);
         } else if is(260) {
             self.request().await?;
         } else if is(100) {

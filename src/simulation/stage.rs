@@ -14,6 +14,7 @@ use super::gate::Gate;
 use super::network::{GWEI, State};
 use crate::approvers::Approvers;
 use crate::chain::{Chain, ChainClock, WallClock};
+use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::model::{Account, ChainTime, Millis, Rules, Tenant, TenantId, Token, WalletRole};
 use crate::outbound::Outbound;
@@ -126,7 +127,7 @@ pub struct Configuration {
     pub folder: PathBuf,
     pub settings: LaneSettings,
     /// The keys it has, of all there are.
-    pub operators: Vec<PrivateKeySigner>,
+    pub operators: Vec<OperatorKey>,
     pub patrol_every: Option<Duration>,
 }
 
@@ -153,10 +154,10 @@ pub async fn start(
     let clock = observer.clock();
     clock.count_age();
     let desk = Desk::new(store.clone(), standing.clone());
-    let lane = |signer: &PrivateKeySigner| {
+    let lane = |key: &OperatorKey| {
         let (signals, standing) = (signals.clone(), standing.clone());
         Lane::new(
-            signer.clone(),
+            key.clone(),
             store.clone(),
             chain.clone(),
             clock.clone(),
@@ -167,7 +168,7 @@ pub async fn start(
         )
     };
     let lanes = operators.iter().map(lane).collect();
-    let keys: Vec<Address> = operators.iter().map(PrivateKeySigner::address).collect();
+    let keys: Vec<Address> = operators.iter().map(OperatorKey::address).collect();
     let caretaker = Caretaker::new(
         store.clone(),
         chain.clone(),

@@ -38,6 +38,8 @@ pub struct Weather {
     pub ambushes: u32,
     /// Of restarts, in percent: keys are taken out of the configuration, or put back.
     pub rotations: u32,
+    /// Of steps, in permille: the service that keeps the keys signs nothing from now on, or signs again.
+    pub silences: u32,
     /// Sales before the storm.
     pub fair_sales: u32,
     /// Whether strangers use the operators' nonces.
@@ -93,6 +95,7 @@ impl Weather {
                 .filter(|every| *every > 0)
                 .map(|every| Duration::from_secs(every.into())),
             reorg_depth: one_of(&[4, 4, 8]) as usize,
+            silences: one_of(&[0, 0, 10]),
             settings,
         }
     }

@@ -1,6 +1,7 @@
 //! The daemon's workers, each of which takes its turn until it stands at the gate or comes back.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::life::{Life, Verdict};
 use super::stage::{self, Configuration, Daemon};
 use super::truth;
 use crate::chain::ChainClock;
+use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Lane, Next, Observer, Rest, Signals, Standing};
 use crate::model::Reconciliation;
 use crate::preauth::{Ending, Fault, Patrol, Preauths, ReconcileError, Sweeper};
@@ -145,8 +147,9 @@ impl Life {
                 let store =
                     Store::open_for(&self.folder, READERS).await.map_err(|error| error.to_string())?;
                 let (chain, wall) = (self.chain.clone(), self.wall.clone());
-                let has =
-                    |(key, is_configured): (&PrivateKeySigner, &bool)| is_configured.then(|| key.clone());
+                let has = |(key, is_configured): (&PrivateKeySigner, &bool)| {
+                    is_configured.then(|| OperatorKey::moody(key.clone(), Arc::clone(&self.are_silent)))
+                };
                 let configuration = Configuration {
                     folder: self.folder.clone(),
                     settings: self.weather.settings.clone(),

@@ -27,14 +27,14 @@ pub async fn bind_to_chain(
     Ok(())
 }
 
-/// Adds an escrow to those that are served; adding it again changes nothing.
+/// Adds an escrow to those that are served; adding it again changes nothing. `true`: it was not served before.
 pub async fn add_escrow(
     connection: &mut Connection,
     escrow: Address,
     deployed_block: u64,
     now: Millis,
-) -> Result<(), StoreError> {
-    sqlx::query(
+) -> Result<bool, StoreError> {
+    let added = sqlx::query(
         "INSERT INTO escrows (address, deployed_block, added_at) VALUES ($1, $2, $3) ON CONFLICT (address) DO NOTHING",
     )
     .bind(escrow.as_slice())
@@ -42,7 +42,7 @@ pub async fn add_escrow(
     .bind(now.0)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(added.rows_affected() > 0)
 }
 
 /// Every escrow that is served, with the block from which on its logs count; oldest first.

@@ -14,6 +14,7 @@ mod backlog;
 mod backup;
 mod bad_input;
 mod chaos;
+mod commands;
 mod consent;
 mod crash;
 mod doctor;
@@ -25,6 +26,8 @@ mod house;
 mod idempotency;
 mod identical;
 mod kill_points;
+#[cfg(feature = "aws-kms")]
+mod kms;
 mod lifecycle;
 mod listen;
 mod listing;

@@ -28,6 +28,12 @@ impl Office {
         Self { folder, secrets }
     }
 
+    /// Puts a variable into the environment of what is run from now on.
+    #[cfg(feature = "aws-kms")]
+    pub fn tell(&mut self, name: &'static str, value: &str) {
+        self.secrets.push((name, value.to_owned()));
+    }
+
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_preauthd"));
         cli::clear_environment(&mut command);

@@ -236,7 +236,7 @@ impl Dev {
             chain_id: saved.chain_id,
             escrow: saved.escrow,
             escrow_block: saved.escrow_block,
-            operators: vec![cast::operator()?],
+            operators: vec![cast::operator()?.into()],
             lane: LaneSettings {
                 poll_interval: POLL_INTERVAL,
                 replace_after: Duration::from_secs(self.replace_after),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use alloy::primitives::utils::{format_ether, format_units};
 use alloy::primitives::{Address, U256};
-use alloy::signers::local::PrivateKeySigner;
 use tokio::time::Instant;
 
 use super::finding::Finding;
 use crate::chain::{BlockHeader, Chain, CodeMismatch, RpcEndpoints, wall_now};
 use crate::config::Config;
+use crate::keys::OperatorKey;
 
 /// Blocks that an endpoint may be behind the best one without being spoken of.
 const LAG: u64 = 5;
@@ -20,7 +20,7 @@ const AHEAD: u64 = 30;
 /// Full batches that a key should be able to pay for.
 const RESERVE: u64 = 10;
 
-pub(super) async fn examine(config: &Config, operators: &[PrivateKeySigner]) -> Vec<Finding> {
+pub(super) async fn examine(config: &Config, operators: &[OperatorKey]) -> Vec<Finding> {
     let Some(rpc) = &config.rpc else {
         return vec![Finding::bad("rpc_url", "is missing", "name a node of the chain")];
     };
@@ -150,7 +150,7 @@ async fn escrow(config: &Config, chain: &Chain) -> Vec<Finding> {
 }
 
 /// What a full batch would cost now, and which keys could send one.
-async fn fees_and_keys(config: &Config, chain: &Chain, operators: &[PrivateKeySigner]) -> Vec<Finding> {
+async fn fees_and_keys(config: &Config, chain: &Chain, operators: &[OperatorKey]) -> Vec<Finding> {
     let check = "fees";
     let quote = match chain.fee_quote().await {
         Ok(quote) => quote,

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use alloy::signers::local::PrivateKeySigner;
-
 use super::finding::Finding;
 use crate::cli::daemon;
 use crate::config::{Config, ConfigError, DEFAULT_FILE};
+use crate::keys::OperatorKey;
 use crate::model::{Rulebook, Tenant};
 use crate::store::{Store, StoreError, StoreReader, instance, tenants};
 
@@ -136,15 +135,25 @@ async fn chain_of_database(folder: &Path) -> Result<Option<u64>, StoreError> {
 }
 
 /// The operator keys that could be opened, and what is wrong with the others.
-pub(super) fn operator_keys(config: &Config) -> (Vec<PrivateKeySigner>, Vec<Finding>) {
+pub(super) async fn operator_keys(config: &Config) -> (Vec<OperatorKey>, Vec<Finding>) {
     let check = "operator keys";
-    match config.open_operators() {
+    match config.open_operators().await {
         Ok(keys) => {
-            let findings = vec![Finding::good(check, format!("{} opened", keys.len()))];
+            let mut findings = vec![Finding::good(check, format!("{} opened", keys.len()))];
+            for key in &keys {
+                if let Err(fault) = key.try_out().await {
+                    let advice = "let this machine reach its service, and who asks sign with the key (docs/operations.md)";
+                    findings.push(Finding::bad(
+                        check,
+                        format!("{} does not sign: {fault}", key.address()),
+                        advice,
+                    ));
+                }
+            }
             (keys, findings)
         }
         Err(ConfigError(problems)) => {
-            let advice = "each operator is a keystore with its password, or a variable that holds the key (preauthd.example.toml)";
+            let advice = "each operator is a keystore with its password, a variable that holds the key, or a key in a KMS (preauthd.example.toml)";
             let bad = |problem: &crate::config::Problem| Finding::bad(check, problem.to_string(), advice);
             (Vec::new(), problems.iter().map(bad).collect())
         }

@@ -60,7 +60,7 @@ async fn examine(around: &Surroundings) -> Vec<Finding> {
     findings.extend(house::data_folder(&config));
     findings.extend(house::database(&config).await);
     findings.extend(house::rules(&config.data_dir).await);
-    let (operators, of_keys) = house::operator_keys(&config);
+    let (operators, of_keys) = house::operator_keys(&config).await;
     findings.extend(of_keys);
     findings.extend(chain::examine(&config, &operators).await);
     findings

@@ -7,14 +7,14 @@ mod frames;
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use reqwest::Response;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::output::complain;
-use super::remote::{DevFlags, Remote, RemoteError};
+use super::remote::{Remote, RemoteError, RemoteFlags, variable_of};
 use super::stop_signal::StopSignal;
 use super::surroundings::Surroundings;
 use super::webhook::event;
@@ -46,14 +46,8 @@ pub(super) struct Listen {
     /// The environment variable that holds the secret to sign with (whsec_…) [default: a new one each time]
     #[arg(long, value_name = "VARIABLE", requires = "forward_to")]
     secret_env: Option<String>,
-    /// The daemon's address
-    #[arg(long, value_name = "URL", requires = "key_env", conflicts_with = "ready_file")]
-    url: Option<String>,
-    /// The environment variable that holds an API key of the tenant with the scope read
-    #[arg(long, value_name = "VARIABLE", requires = "url")]
-    key_env: Option<String>,
     #[command(flatten)]
-    dev: DevFlags,
+    daemon: RemoteFlags,
 }
 
 impl Listen {
@@ -67,7 +61,7 @@ impl Listen {
 
     async fn follow(self, around: &Surroundings) -> anyhow::Result<()> {
         let forwarder = self.forwarder()?;
-        let remote = self.remote()?;
+        let remote = self.daemon.remote()?;
         // Here an error is the user's to mend; later the daemon may come back.
         let mut stream = remote.stream(self.cursor.as_deref()).await?;
         announce(around, &remote, forwarder.as_ref())?;
@@ -85,7 +79,7 @@ impl Listen {
         let mut said = false;
         loop {
             // A `dev` that was started again may have another address and other keys.
-            let why = match self.remote() {
+            let why = match self.daemon.remote() {
                 Err(error) => error.to_string(),
                 Ok(remote) => match remote.stream(after.as_deref()).await {
                     Ok(stream) => {
@@ -113,28 +107,11 @@ impl Listen {
         }
     }
 
-    fn remote(&self) -> anyhow::Result<Remote> {
-        match (&self.url, &self.key_env) {
-            (Some(url), Some(variable)) => Remote::new(url, variable_of(variable)?),
-            _ => {
-                let ready = self.dev.ready()?;
-                Remote::new(&ready.url, ready.saved.api_key.into())
-            }
-        }
-    }
-
     fn forwarder(&self) -> anyhow::Result<Option<Forwarder>> {
         let Some(url) = &self.forward_to else { return Ok(None) };
         let url = if url.contains("://") { url.clone() } else { format!("http://{url}") };
         let secret = self.secret_env.as_deref().map(variable_of).transpose()?;
         Ok(Some(Forwarder::new(&url, secret.as_ref().map(ExposeSecret::expose_secret))?))
-    }
-}
-
-fn variable_of(name: &str) -> anyhow::Result<SecretString> {
-    match std::env::var(name) {
-        Ok(value) if !value.is_empty() => Ok(value.into()),
-        _ => bail!("the environment variable {name} holds nothing"),
     }
 }
 

@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod approver;
+#[cfg(feature = "aws-kms")]
+pub mod aws_kms;
 pub mod chain;
 pub mod cli;
 pub mod client;

@@ -178,7 +178,7 @@ async fn answer(reply: Reply) -> Response {
 }
 
 /// Longer than any story.
-async fn never() -> Response {
+pub(super) async fn never() -> Response {
     tokio::time::sleep(Duration::from_secs(600)).await;
     StatusCode::NO_CONTENT.into_response()
 }

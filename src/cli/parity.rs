@@ -1,0 +1,81 @@
+//! What the API can do, the command line can: each route of the served document has its command.
+
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+
+use super::CommandLine;
+use crate::http::testing::House;
+
+/// Routes and their commands.
+const COMMANDS: [(&str, &str); 28] = [
+    ("post /onchain-preauth", "preauth create"),
+    ("get /onchain-preauth", "preauth list"),
+    ("get /onchain-preauth/{invoiceId}", "preauth show"),
+    ("post /onchain-preauth/{invoiceId}/settle", "preauth settle"),
+    ("delete /onchain-preauth/{invoiceId}/settle", "preauth withdraw"),
+    ("post /onchain-preauth/{invoiceId}/cancel", "preauth cancel"),
+    ("get /onchain-preauth/{invoiceId}/events", "events"),
+    ("post /preauth-terms", "preauth terms"),
+    ("post /pay-links", "pay-link create"),
+    ("get /pay-links/{invoiceId}", "pay-link show"),
+    ("delete /pay-links/{invoiceId}", "pay-link withdraw"),
+    ("post /wallets", "wallet register"),
+    ("get /wallets", "wallet list"),
+    ("delete /wallets/{address}", "wallet remove"),
+    ("get /tokens", "token list"),
+    ("get /events", "events"),
+    ("get /events/stream", "listen"),
+    ("post /webhooks", "webhook add"),
+    ("get /webhooks", "webhook list"),
+    ("get /webhooks/{id}", "webhook list"),
+    ("patch /webhooks/{id}", "webhook set"),
+    ("delete /webhooks/{id}", "webhook remove"),
+    ("post /webhooks/{id}/rotate", "webhook rotate"),
+    ("get /webhooks/{id}/deliveries", "webhook deliveries"),
+    ("post /webhooks/{id}/resend", "webhook resend"),
+    ("get /reports/settlements", "report settlements"),
+    ("get /claims", "claims"),
+    ("get /health/ready", "status"),
+];
+
+/// Routes that are made for other readers than people and their scripts.
+const OTHERS: [(&str, &str); 4] = [
+    ("get /health/live", "supervisors ask it"),
+    ("get /metrics", "Prometheus asks it"),
+    ("get /openapi.json", "generators read it"),
+    ("get /docs", "browsers show it"),
+];
+
+/// Only in `dev`.
+const DEV: (&str, &str) = ("post /dev/advance", "dev clock");
+
+#[tokio::test]
+async fn every_route_has_its_command() {
+    let mut house = House::open().await;
+    house.give_dev_powers();
+    let document = house.get("/openapi.json").send().await.body;
+    let served: BTreeSet<String> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
+        })
+        .collect();
+    let known: BTreeSet<String> =
+        COMMANDS.iter().chain(&OTHERS).chain([&DEV]).map(|(route, _)| (*route).to_owned()).collect();
+    assert_eq!(served, known, "each route has a command, or a reason for having none");
+}
+
+#[test]
+fn every_command_of_a_route_is_there() {
+    for (route, command) in COMMANDS.iter().chain([&DEV]) {
+        let root = CommandLine::command();
+        let mut found = Some(&root);
+        for word in command.split(' ') {
+            found = found.and_then(|command| command.find_subcommand(word));
+        }
+        assert!(found.is_some(), "{route}: there is no `preauthd {command}`");
+    }
+}
