@@ -36,6 +36,7 @@ impl Life {
     /// The weather clears up: what only people can put right is put right.
     pub(super) async fn clear_up(&mut self) {
         self.stormy = false;
+        self.fate.spare();
         self.next_block = Instant::now();
         let foreign = &mut self.network.foreign;
         for token in TOKENS {
