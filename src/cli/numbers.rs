@@ -35,7 +35,7 @@ enum Kind {
 use Kind::{ChainSeconds, Counter, Counts, Gauge, Seconds};
 
 /// Every number the daemon shows.
-const NUMBERS: [(&str, Kind, &str); 37] = [
+const NUMBERS: [(&str, Kind, &str); 39] = [
     ("preauthd_trouble", Gauge, "1 while a part has a trouble, 0 once it is gone"),
     ("preauthd_block", Gauge, "the newest block that was taken in"),
     ("preauthd_block_age_seconds", Gauge, "how old that block is, by the wall clock"),

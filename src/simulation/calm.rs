@@ -38,6 +38,7 @@ impl Life {
     pub(super) async fn clear_up(&mut self) {
         self.stormy = false;
         self.are_silent.store(false, Ordering::Relaxed);
+        self.fate.spare();
         self.next_block = Instant::now();
         let foreign = &mut self.network.foreign;
         for token in TOKENS {

@@ -24,6 +24,7 @@ use super::weather::Weather;
 use super::workers::{Done, Running};
 use crate::chain::{Chain, WallClock};
 use crate::model::ChainTime;
+use crate::store::Fate;
 
 /// Least seconds between blocks in calm weather.
 pub(super) const CALM_BLOCK_TIME: u64 = 4;
@@ -37,6 +38,8 @@ pub struct Report {
     /// Blocks from the last fault until nothing was left to do.
     pub healing: u64,
     pub crashes: u64,
+    /// Of these, while it waited for its database.
+    pub deaths: u64,
     pub reorgs: u64,
     /// Events that told what a reorg had undone.
     pub corrections: u64,
@@ -64,6 +67,8 @@ pub struct Life {
     /// Which of them the daemon is configured with when it starts next.
     pub(super) configured: Vec<bool>,
     pub(super) wall: WallClock,
+    /// Of the daemon that runs, or starts next.
+    pub(super) fate: Fate,
     pub(super) busy: BTreeMap<Worker, BoxFuture<'static, Done>>,
     pub(super) running: Option<Running>,
     pub(super) start_due: Instant,
@@ -112,6 +117,7 @@ impl Life {
             configured: vec![true; operators.len()],
             operators,
             are_silent: Arc::default(),
+            fate: Fate::default(),
             busy: BTreeMap::new(),
             running: None,
             start_due: now,
@@ -171,7 +177,11 @@ impl Life {
         let Weather { crashes, reorgs, forgetful_pools, halts, spikes, deeds, time_jumps, silences, .. } =
             self.weather;
         if is(crashes) {
-            self.crash().await;
+            if self.random.random_range(0..2) == 0 {
+                self.crash().await;
+            } else {
+                self.ordain_death();
+            }
         } else if is(reorgs) {
             let depth = self.random.random_range(1..=self.weather.reorg_depth);
             self.reorg(depth);

@@ -156,10 +156,12 @@ fn print(reports: &[Report], violations: usize) {
     }
     println!("lives: {}, violations: {violations}", reports.len());
     println!(
-        "steps: {}, requests to nodes: {}, crashes: {}, reorgs: {}, comparisons: {}",
+        "steps: {}, requests to nodes: {}, crashes: {}, of which {} while waiting for the \
+         database, reorgs: {}, comparisons: {}",
         sum(|report| report.steps),
         sum(|report| report.requests),
         sum(|report| report.crashes),
+        sum(|report| report.deaths),
         sum(|report| report.reorgs),
         sum(|report| report.looks)
     );

@@ -26,17 +26,23 @@ impl Life {
         let id = InvoiceId::parse(&invoice).unwrap();
         let shop = tenant();
         let kind = self.random.random_range(0..4);
-        let ending = match kind {
-            0 | 1 => {
-                let amount = TokenAmount::parse("0.5").unwrap();
-                preauths.settle(&shop, &id, amount, RequestedTime::Absent, Wait::No).await
+        let at = self.seconds_ahead(1);
+        let ask = async {
+            match kind {
+                0 | 1 => {
+                    let amount = TokenAmount::parse("0.5").unwrap();
+                    preauths.settle(&shop, &id, amount, RequestedTime::Absent, Wait::No).await
+                }
+                2 => {
+                    let amount = TokenAmount::parse("0.25").unwrap();
+                    preauths.settle(&shop, &id, amount, RequestedTime::At(at), Wait::No).await
+                }
+                _ => preauths.cancel(&shop, &id, Wait::No).await,
             }
-            2 => {
-                let amount = TokenAmount::parse("0.25").unwrap();
-                let at = self.seconds_ahead(1);
-                preauths.settle(&shop, &id, amount, RequestedTime::At(at), Wait::No).await
-            }
-            _ => preauths.cancel(&shop, &id, Wait::No).await,
+        };
+        let Some(ending) = self.fate.allows(ask).await else {
+            self.die().await;
+            return Ok(());
         };
         tracing::debug!(invoice, kind, ending = ?ending.as_ref().map(name), "asked");
         if let (3, Ok(Ending::Done(ended))) = (kind, &ending)

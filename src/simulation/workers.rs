@@ -20,12 +20,14 @@ use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Lane, Next, Observer, Rest, Signals, Standing};
 use crate::model::Reconciliation;
 use crate::preauth::{Ending, Fault, Patrol, Preauths, ReconcileError, Sweeper};
-use crate::store::Store;
+use crate::store::{Fate, Store};
 
 /// How often the sweep looks without being asked.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Connections that read. A lane may keep one while it stands at the gate, because it asks node and database at once.
 const READERS: u32 = 6;
+/// A death that is ordained comes within so many waits for the database.
+const DEATH_WITHIN: u64 = 40;
 
 /// What a worker has done when it comes back.
 pub(super) enum Done {
@@ -146,6 +148,7 @@ impl Life {
             _ => {
                 let store =
                     Store::open_for(&self.folder, READERS).await.map_err(|error| error.to_string())?;
+                let store = store.of_a_mortal(self.fate.clone());
                 let (chain, wall) = (self.chain.clone(), self.wall.clone());
                 let has = |(key, is_configured): (&PrivateKeySigner, &bool)| {
                     is_configured.then(|| OperatorKey::moody(key.clone(), Arc::clone(&self.are_silent)))
@@ -173,8 +176,8 @@ impl Life {
     pub(super) async fn until_it_stands(&mut self, worker: Worker) -> Verdict {
         let Some(mut turn) = self.busy.remove(&worker) else { return Ok(()) };
         tracing::trace!(?worker, waiting = self.gate.waiting_of(worker), "goes on");
-        let gate = self.gate.clone();
-        let done = poll_fn(|context| {
+        let (gate, fate) = (self.gate.clone(), self.fate.clone());
+        let goes_on = poll_fn(|context| {
             gate.wake_at_request(context.waker());
             gate.run(worker);
             let polled = turn.as_mut().poll(context);
@@ -185,15 +188,21 @@ impl Life {
                 Poll::Pending if gate.stands(worker) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
-        })
-        .await;
-        match done {
-            None => {
-                self.busy.insert(worker, turn);
-                Ok(())
-            }
-            Some(done) => self.take_back(done).await,
+        });
+        match fate.allows(goes_on).await.flatten() {
+            None => drop(self.busy.insert(worker, turn)),
+            Some(done) => self.take_back(done).await?,
         }
+        if fate.has_struck() {
+            self.die().await;
+        }
+        Ok(())
+    }
+
+    /// It died while it waited for its database.
+    pub(super) async fn die(&mut self) {
+        self.report.deaths += 1;
+        self.crash().await;
     }
 
     /// Runs the workers whose requests have come to an end without an answer, by the time that passed.
@@ -276,6 +285,8 @@ impl Life {
             .into_iter()
             .map(|lane| Some(IdleLane { lane: Box::new(lane), due: now, wakes_for_work: true }))
             .collect();
+        // The driver looks at it without dying of it.
+        let store = store.of_a_mortal(Fate::default());
         self.checked = Some(truth::check_projection(&store, &self.network, &mut self.ledger, None).await?);
         self.running = Some(Running {
             preauths,
@@ -307,11 +318,17 @@ impl Life {
         running.sweep_bell.mark_unchanged();
         running.sweep_due = Instant::now() + SWEEP;
         self.swept_at = self.swept_at.max(running.clock.now());
-        if running.sweeper.sweep().await.unwrap() > 0 {
-            running.signals.work_arrived();
-            truth::check_expiries(&running.store, self.swept_at).await;
+        let (fate, swept_at) = (self.fate.clone(), self.swept_at);
+        let sweep = async {
+            if running.sweeper.sweep().await.unwrap() > 0 {
+                running.signals.work_arrived();
+                truth::check_expiries(&running.store, swept_at).await;
+            }
+            running.sweeper.warn().await.unwrap();
+        };
+        if fate.allows(sweep).await.is_none() {
+            self.die().await;
         }
-        running.sweeper.warn().await.unwrap();
     }
 
     /// kill -9: whatever was under way is gone.
@@ -323,10 +340,20 @@ impl Life {
         if let Some(running) = self.running.take() {
             running.store.close().await;
         }
+        self.fate = Fate::default();
+        if self.stormy && self.random.random_range(0..4) == 0 {
+            // A start may fail as well.
+            self.ordain_death();
+        }
         self.start_due = Instant::now() + Duration::from_millis(self.random.random_range(0..5_000));
         if self.stormy && self.random.random_range(0..100) < self.weather.rotations {
             self.rotate();
         }
+    }
+
+    /// It will die while it waits for its database, soon.
+    pub(super) fn ordain_death(&mut self) {
+        self.fate.ordain(self.random.random_range(0..DEATH_WITHIN));
     }
 
     /// Some keys are taken out of the configuration, or put back; one is always left.

@@ -25,6 +25,8 @@ pub mod deliveries;
 pub mod due;
 pub mod endpoints;
 pub mod events;
+#[cfg(test)]
+mod fate;
 pub mod figures;
 mod health;
 pub mod histories;
@@ -61,6 +63,8 @@ use tokio::sync::watch;
 
 pub use sqlx::SqliteConnection as Connection;
 
+#[cfg(test)]
+pub(crate) use fate::Fate;
 pub use health::{DiskFault, FaultKind, Health};
 pub use reader::StoreReader;
 pub use unreadable::{Steps, Table, UnreadableRow};
@@ -150,6 +154,8 @@ pub struct Store {
     reads: SqlitePool,
     writer: Writer,
     pulse: Pulse,
+    #[cfg(test)]
+    fate: Fate,
 }
 
 impl Store {
@@ -191,6 +197,12 @@ impl Store {
         Self::with(connection, options, readers).await
     }
 
+    /// The same database, for one who dies of `fate`; the others live on.
+    #[cfg(test)]
+    pub(crate) fn of_a_mortal(&self, fate: Fate) -> Self {
+        Self { fate, ..self.clone() }
+    }
+
     async fn with(
         connection: Connection,
         options: SqliteConnectOptions,
@@ -201,7 +213,13 @@ impl Store {
             .test_before_acquire(false)
             .connect_lazy_with(options.read_only(true));
         let pulse = Pulse::default();
-        Ok(Self { reads, writer: Writer::spawn(connection, pulse.clone()).await?, pulse })
+        Ok(Self {
+            reads,
+            writer: Writer::spawn(connection, pulse.clone()).await?,
+            pulse,
+            #[cfg(test)]
+            fate: Fate::default(),
+        })
     }
 
     /// Opens the database as its daemon does, and brings everything in the write-ahead log into the database's file.
@@ -225,6 +243,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the pool gives none.
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        #[cfg(test)]
+        self.fate.pass().await;
         Ok(self.reads.acquire().await?)
     }
 
@@ -234,6 +254,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the pool gives no connection.
     pub async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        #[cfg(test)]
+        self.fate.pass().await;
         Ok(self.reads.begin().await?)
     }
 
@@ -249,7 +271,12 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.writer.write(change).await
+        #[cfg(test)]
+        self.fate.pass().await;
+        let written = self.writer.write(change).await;
+        #[cfg(test)]
+        self.fate.pass().await;
+        written
     }
 
     /// Whether changes can be committed, from now on.
