@@ -58,6 +58,8 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
         curls.get("/events?limit=20"),
         curls.post("/webhooks", r#"{"url":"http://127.0.0.1:9000/hook"}"#),
         curls.get("/webhooks"),
+        heading("Who is asked before a hold is locked (nobody, here: docs/approvers.md):"),
+        curls.get("/approvers"),
         heading("Wallets and tokens (with the admin key, a wallet needs no proof):"),
         curls.get("/wallets"),
         curls.get("/tokens"),
