@@ -8,7 +8,7 @@ use super::CommandLine;
 use crate::http::testing::House;
 
 /// Routes and their commands.
-const COMMANDS: [(&str, &str); 28] = [
+const COMMANDS: [(&str, &str); 36] = [
     ("post /onchain-preauth", "preauth create"),
     ("get /onchain-preauth", "preauth list"),
     ("get /onchain-preauth/{invoiceId}", "preauth show"),
@@ -34,6 +34,14 @@ const COMMANDS: [(&str, &str); 28] = [
     ("post /webhooks/{id}/rotate", "webhook rotate"),
     ("get /webhooks/{id}/deliveries", "webhook deliveries"),
     ("post /webhooks/{id}/resend", "webhook resend"),
+    ("post /approvers", "approver add"),
+    ("get /approvers", "approver list"),
+    ("get /approvers/{id}", "approver list"),
+    ("patch /approvers/{id}", "approver enable"),
+    ("delete /approvers/{id}", "approver remove"),
+    ("post /approvers/{id}/rotate", "approver rotate"),
+    ("post /approvers/{id}/test", "approver test"),
+    ("get /onchain-preauth/{invoiceId}/approvals", "approver decisions"),
     ("get /reports/settlements", "report settlements"),
     ("get /claims", "claims"),
     ("get /health/ready", "status"),
