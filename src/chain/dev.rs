@@ -117,8 +117,12 @@ impl Chain {
     pub(crate) async fn put_permit2(&self) -> Result<Address, ChainError> {
         let Permit2Artifact { address, deployed_bytecode } = serde_json::from_str(PERMIT2)
             .map_err(|error| ChainError::Unusable(format!("the embedded Permit2: {error}")))?;
-        if self.provider.get_code_at(address).await?.is_empty() {
-            let code = (address, deployed_bytecode);
+        for _ in 0..MINING_TRIES {
+            if !self.provider.get_code_at(address).await?.is_empty() {
+                break;
+            }
+            // A block that is made at the same moment may be without it.
+            let code = (address, &deployed_bytecode);
             let _: serde_json::Value = self.provider.client().request("hardhat_setCode", code).await?;
         }
         let put = self.canonical_permit2().await?;

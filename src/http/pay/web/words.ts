@@ -162,6 +162,10 @@ function refusal({ code, message, detail }: Refused): Trouble {
       return { title: "The merchant cannot take this payment at the moment", text: `${NOTHING_TAKEN} Please tell the merchant.` };
     case "rule_refused":
       return { title: "The merchant’s rules do not allow this", text: `${message}. ${NOTHING_TAKEN}` };
+    case "approval_refused":
+      return { title: "The merchant did not approve this payment", text: `${NOTHING_TAKEN} Please ask the merchant.` };
+    case "approval_unavailable":
+      return { title: "The merchant’s approval is still missing", text: `${NOTHING_TAKEN} ${later}` };
     default:
       return { title: "The server could not do this", text: `${NOTHING_TAKEN} ${later} (${message})` };
   }
