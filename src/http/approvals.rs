@@ -22,7 +22,7 @@ use crate::preauth::Refusal;
 /// What an approver decided about a creation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Approval)]
+#[schema(as = ApproverDecision)]
 pub struct ApprovalBody {
     #[schema(format = "uuid")]
     pub approver_id: String,
