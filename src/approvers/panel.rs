@@ -9,9 +9,10 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::question::Question;
+use super::registry::SCHEME;
 use super::{ApproverFault, ApproverRefusal, Approvers};
 use crate::chain::wall_now;
-use crate::model::{Approval, Approver, ApproverAnswer, Decision, Millis, SigningScheme, Tenant};
+use crate::model::{Approval, Approver, ApproverAnswer, Decision, Millis, Tenant};
 use crate::outbound::{Keys, Message, beginning};
 use crate::store::{StoreError, approvals, approvers};
 
@@ -169,7 +170,7 @@ impl Approvers {
         let id = id.to_string();
         let keys = Keys {
             owner: approver.id,
-            scheme: SigningScheme::Symmetric,
+            scheme: SCHEME,
             secret: &approver.secret,
             old_secret: approver.old_secret.as_ref(),
         };

@@ -6,11 +6,14 @@ use uuid::Uuid;
 use super::Approvers;
 use crate::chain::wall_now;
 use crate::model::{Approver, ApproverName, SigningScheme, TenantId};
-use crate::outbound::{NoKey, ROTATION_MS, ShownKey, SigningKey, VaultError, parse_url};
+use crate::outbound::{ROTATION_MS, ShownKey, UnusableKey};
 use crate::store::{StoreError, approvers, idempotency};
 
 /// Approvers of a tenant at most: each creation waits for all of them.
 const MOST_APPROVERS: u32 = 8;
+
+/// How questions are signed.
+pub(super) const SCHEME: SigningScheme = SigningScheme::Symmetric;
 
 /// An approver to be.
 #[derive(Debug, Clone)]
@@ -46,9 +49,7 @@ pub enum ApproverFault {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error(transparent)]
-    Key(#[from] NoKey),
+    Key(#[from] UnusableKey),
 }
 
 type Done<T> = Result<Result<T, ApproverRefusal>, ApproverFault>;
@@ -62,12 +63,12 @@ impl Approvers {
         if let Some(shown) = self.shown_before(tenant).await? {
             return Ok(shown);
         }
-        let url = match parse_url(&new.url, self.outbound.allow_private) {
+        let url = match self.outbound.url(&new.url) {
             Ok(url) => url,
             Err(why) => return Ok(Err(ApproverRefusal::Url(why))),
         };
         let id = Uuid::now_v7();
-        let key = SigningKey::generate(SigningScheme::Symmetric)?;
+        let (secret, shown) = self.outbound.vault.make(id, SCHEME)?;
         let approver = Approver {
             key: 0,
             id,
@@ -75,7 +76,7 @@ impl Approvers {
             name: new.name,
             url: url.into(),
             time_limit_ms: new.time_limit_ms,
-            secret: self.outbound.vault.keep(id, key.bytes())?,
+            secret,
             old_secret: None,
             enabled: true,
             created_at: wall_now(),
@@ -95,7 +96,7 @@ impl Approvers {
             })
             .await;
         match written {
-            Ok(true) => Ok(Ok((approver, key.shown()?))),
+            Ok(true) => Ok(Ok((approver, shown))),
             Ok(false) => Ok(Err(ApproverRefusal::TooMany(MOST_APPROVERS))),
             Err(error) if error.is_unique_violation() => Ok(Err(ApproverRefusal::NameTaken)),
             Err(error) => Err(error.into()),
@@ -115,8 +116,7 @@ impl Approvers {
         let Some(approver) = approvers::by_key(&mut reader, tenant, key).await? else {
             return Ok(Some(Err(ApproverRefusal::Unknown)));
         };
-        let secret = self.outbound.vault.give(approver.id, &approver.secret)?;
-        let shown = SigningKey::from_bytes(SigningScheme::Symmetric, secret).shown()?;
+        let shown = self.outbound.vault.show(approver.id, SCHEME, &approver.secret)?;
         Ok(Some(Ok((approver, shown))))
     }
 
@@ -143,8 +143,7 @@ impl Approvers {
     /// # Errors
     /// [`ApproverFault`].
     pub async fn change(&self, tenant: TenantId, id: Uuid, wish: ApproverWish) -> Done<Approver> {
-        let url = match wish.url.as_deref().map(|url| parse_url(url, self.outbound.allow_private)).transpose()
-        {
+        let url = match wish.url.as_deref().map(|url| self.outbound.url(url)).transpose() {
             Ok(url) => url,
             Err(why) => return Ok(Err(ApproverRefusal::Url(why))),
         };
@@ -180,8 +179,7 @@ impl Approvers {
         if let Some(shown) = self.shown_before(tenant).await? {
             return Ok(shown);
         }
-        let key = SigningKey::generate(SigningScheme::Symmetric)?;
-        let kept = self.outbound.vault.keep(id, key.bytes())?;
+        let (kept, shown) = self.outbound.vault.make(id, SCHEME)?;
         let (until, once) = (wall_now().saturating_add(ROTATION_MS), self.once);
         let rotated = self
             .store
@@ -197,7 +195,7 @@ impl Approvers {
             })
             .await?;
         let Some(approver) = rotated else { return Ok(Err(ApproverRefusal::Unknown)) };
-        Ok(Ok((approver, key.shown()?)))
+        Ok(Ok((approver, shown)))
     }
 
     /// Removes an approver: it is asked no more. What it decided stays on record.

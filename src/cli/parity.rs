@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::CommandFactory;
 
 use super::CommandLine;
-use crate::http::testing::House;
+use crate::http::testing::{House, routes_of};
 
 /// Routes and their commands.
 const COMMANDS: [(&str, &str); 36] = [
@@ -63,14 +63,7 @@ async fn every_route_has_its_command() {
     let mut house = House::open().await;
     house.give_dev_powers();
     let document = house.get("/openapi.json").send().await.body;
-    let served: BTreeSet<String> = document["paths"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .flat_map(|(path, item)| {
-            item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
-        })
-        .collect();
+    let served = routes_of(&document);
     let known: BTreeSet<String> =
         COMMANDS.iter().chain(&OTHERS).chain([&DEV]).map(|(route, _)| (*route).to_owned()).collect();
     assert_eq!(served, known, "each route has a command, or a reason for having none");

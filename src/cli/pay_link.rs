@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 
 use super::preauth::body;
-use super::remote::RemoteFlags;
+use super::remote::{OneInvoice, RemoteFlags};
 use super::surroundings::Surroundings;
 
 const ROOT: &str = "pay-links";
@@ -17,17 +17,9 @@ pub(super) enum PayLink {
     /// Make a link and show it, once
     Create(Box<Create>),
     /// Show what became of a link
-    Show(One),
+    Show(OneInvoice),
     /// Withdraw a link that was not used
-    Withdraw(One),
-}
-
-#[derive(Args)]
-pub(super) struct One {
-    /// The invoice
-    invoice: String,
-    #[command(flatten)]
-    daemon: RemoteFlags,
+    Withdraw(OneInvoice),
 }
 
 #[derive(Args)]
@@ -69,16 +61,9 @@ impl PayLink {
     pub async fn run(self, around: &Surroundings) -> anyhow::Result<()> {
         match self {
             Self::Create(wish) => wish.run(around).await,
-            Self::Show(one) => one.ask(around, Method::GET).await,
-            Self::Withdraw(one) => one.ask(around, Method::DELETE).await,
+            Self::Show(one) => one.ask(around, Method::GET, ROOT, &[]).await,
+            Self::Withdraw(one) => one.ask(around, Method::DELETE, ROOT, &[]).await,
         }
-    }
-}
-
-impl One {
-    async fn ask(self, around: &Surroundings, method: Method) -> anyhow::Result<()> {
-        let remote = self.daemon.remote()?;
-        around.output.object(&remote.ask(remote.to(method, &[ROOT, &self.invoice])?).await?)
     }
 }
 

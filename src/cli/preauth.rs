@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::remote::{Remote, RemoteFlags};
+use super::remote::{OneInvoice, Remote, RemoteFlags};
 use super::surroundings::Surroundings;
 
 /// The resource they are.
@@ -23,24 +23,15 @@ pub(super) enum Preauth {
     /// Show what a creation would lock, and every way in which its payer can consent
     Terms(Terms),
     /// Show a preauthorization
-    Show(One),
+    Show(OneInvoice),
     /// Show preauthorizations, newest first
     List(List),
     /// Pay the receiver and give the rest back; or set a time for that
     Settle(Settle),
     /// Withdraw the time that was set for a settlement
-    Withdraw(One),
+    Withdraw(OneInvoice),
     /// Give everything back
     Cancel(Cancel),
-}
-
-/// The invoice of a preauthorization, and who is asked about it.
-#[derive(Args)]
-pub(super) struct One {
-    /// The invoice
-    invoice: String,
-    #[command(flatten)]
-    daemon: RemoteFlags,
 }
 
 /// What is locked.
@@ -204,8 +195,8 @@ impl Preauth {
                 let request = remote.to(Method::POST, &["preauth-terms"])?;
                 around.output.object(&remote.ask(request.json(&wish.wish.body())).await?)
             }
-            Self::Show(one) => one.ask(around, Method::GET, &[]).await,
-            Self::Withdraw(one) => one.ask(around, Method::DELETE, &["settle"]).await,
+            Self::Show(one) => one.ask(around, Method::GET, ROOT, &[]).await,
+            Self::Withdraw(one) => one.ask(around, Method::DELETE, ROOT, &["settle"]).await,
             Self::List(list) => list.run(around).await,
             Self::Settle(wish) => {
                 let remote = wish.daemon.remote()?;
@@ -219,14 +210,6 @@ impl Preauth {
                 around.output.object(&remote.ask(request).await?)
             }
         }
-    }
-}
-
-impl One {
-    async fn ask(self, around: &Surroundings, method: Method, rest: &[&str]) -> anyhow::Result<()> {
-        let remote = self.daemon.remote()?;
-        let path = [&[ROOT, self.invoice.as_str()], rest].concat();
-        around.output.object(&remote.ask(remote.to(method, &path)?).await?)
     }
 }
 

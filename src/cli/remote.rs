@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::dev::Ready;
+use super::surroundings::Surroundings;
 use crate::chain::without_urls;
 
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -60,6 +61,30 @@ impl RemoteFlags {
                 Remote::new(&ready.url, ready.saved.api_key.into())
             }
         }
+    }
+}
+
+/// An invoice, and who is asked about it.
+#[derive(Args)]
+pub(super) struct OneInvoice {
+    /// The invoice
+    invoice: String,
+    #[command(flatten)]
+    daemon: RemoteFlags,
+}
+
+impl OneInvoice {
+    /// Asks for what is at `/{root}/{invoice}`, or below it, and shows the answer.
+    pub async fn ask(
+        self,
+        around: &Surroundings,
+        method: Method,
+        root: &str,
+        below: &[&str],
+    ) -> anyhow::Result<()> {
+        let remote = self.daemon.remote()?;
+        let path = [&[root, self.invoice.as_str()], below].concat();
+        around.output.object(&remote.ask(remote.to(method, &path)?).await?)
     }
 }
 

@@ -99,7 +99,7 @@ pub(super) async fn openapi(Extension(document): Extension<Document>) -> impl In
 mod tests {
     use serde_json::Value;
 
-    use crate::http::testing::House;
+    use crate::http::testing::{House, routes_of};
 
     async fn document() -> Value {
         let answer = House::open().await.get("/openapi.json").send().await;
@@ -111,15 +111,7 @@ mod tests {
     async fn every_route_is_described() {
         let document = document().await;
         assert_eq!(document["openapi"], "3.1.0");
-        let described: Vec<String> = document["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .flat_map(|(path, item)| {
-                item.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
-            })
-            .collect();
-        let mut routes = vec![
+        let routes = [
             "post /onchain-preauth",
             "get /onchain-preauth",
             "get /onchain-preauth/{invoiceId}",
@@ -161,11 +153,7 @@ mod tests {
             "get /openapi.json",
             "get /docs",
         ];
-        for route in &routes {
-            assert!(described.iter().any(|described| described == route), "{route}");
-        }
-        assert_eq!(described.len(), routes.len());
-        routes.dedup();
+        assert_eq!(routes_of(&document), routes.map(str::to_owned).into());
     }
 
     #[tokio::test]

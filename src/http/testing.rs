@@ -1,5 +1,6 @@
 //! A whole API for tests: a real database, and a node that knows its chain id and little else.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,16 @@ const CHAIN_ID: u64 = 31_337;
 const ESCROW: Address = Address::repeat_byte(0xe5);
 const NOW: Millis = Millis(1_774_433_730_000);
 const EXPIRY: ChainTime = ChainTime(1_774_872_000);
+
+/// The routes that a document describes, each with its method.
+pub fn routes_of(document: &Value) -> BTreeSet<String> {
+    let paths = document["paths"].as_object().unwrap();
+    let methods = |(path, item): (&String, &Value)| {
+        let methods = item.as_object().unwrap().keys();
+        methods.map(|method| format!("{method} {path}")).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(methods).collect()
+}
 
 /// The API and what stands behind it.
 pub struct House {

@@ -8,11 +8,12 @@ mod secret;
 mod signing;
 mod vault;
 
-pub use address::parse_url;
+use reqwest::Url;
+
 pub use post::{Message, Post, beginning};
 pub use secret::{NoKey, ShownKey, SigningKey};
-pub use signing::{Keys, ROTATION_MS, Unsigned};
-pub use vault::{Vault, VaultError};
+pub use signing::{Keys, ROTATION_MS};
+pub use vault::{UnusableKey, Vault};
 
 /// Where messages may go, and how the keys that sign them are kept.
 #[derive(Debug, Clone)]
@@ -20,6 +21,16 @@ pub struct Outbound {
     /// Whether URLs may be plain http and lead to addresses that are not public.
     pub allow_private: bool,
     pub vault: Vault,
+}
+
+impl Outbound {
+    /// Reads the URL of a merchant's system.
+    ///
+    /// # Errors
+    /// What is wrong with it completes the sentence that begins with `url`.
+    pub fn url(&self, text: &str) -> Result<Url, &'static str> {
+        address::parse_url(text, self.allow_private)
+    }
 }
 
 impl Default for Outbound {

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::secret::{NoKey, SigningKey};
-use super::vault::{Vault, VaultError};
+use super::secret::SigningKey;
+use super::vault::{UnusableKey, Vault};
 use crate::model::{KeptKey, Millis, SigningScheme};
 
 /// How long the old key signs beside the new one, in milliseconds.
@@ -20,21 +20,12 @@ pub struct Keys<'a> {
     pub old_secret: Option<&'a (KeptKey, Millis)>,
 }
 
-/// Why a message could not be signed.
-#[derive(Debug, thiserror::Error)]
-pub enum Unsigned {
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error(transparent)]
-    Key(#[from] NoKey),
-}
-
 impl Keys<'_> {
     /// The signatures of a message at `now`, as they stand in its header.
     ///
     /// # Errors
-    /// [`Unsigned`] where a key cannot be had back.
-    pub fn sign(&self, vault: &Vault, id: &str, now: Millis, body: &[u8]) -> Result<String, Unsigned> {
+    /// [`UnusableKey`] where a key cannot be had back.
+    pub fn sign(&self, vault: &Vault, id: &str, now: Millis, body: &[u8]) -> Result<String, UnusableKey> {
         let old = self.old_secret.filter(|(_, until)| now < *until).map(|(old, _)| old);
         let mut signatures = Vec::new();
         for kept in std::iter::once(self.secret).chain(old) {

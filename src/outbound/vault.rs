@@ -12,7 +12,8 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use ring::rand::{SecureRandom, SystemRandom};
 use uuid::Uuid;
 
-use crate::model::KeptKey;
+use super::secret::{NoKey, ShownKey, SigningKey};
+use crate::model::{KeptKey, SigningScheme};
 
 /// Marks how a key is kept.
 const PLAIN: u8 = 0;
@@ -35,6 +36,15 @@ pub enum VaultError {
     NoChance,
 }
 
+/// Why a signing key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UnusableKey {
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Key(#[from] NoKey),
+}
+
 impl fmt::Debug for Vault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(if self.key.is_some() { "Vault(encrypted)" } else { "Vault(plain)" })
@@ -54,6 +64,23 @@ impl Vault {
         let bytes: [u8; 32] = hex::decode(key.trim()).ok()?.try_into().ok()?;
         let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).ok()?;
         Some(Self { key: Some(Arc::new(LessSafeKey::new(key))) })
+    }
+
+    /// A new key: as it is stored, and as its receiver is shown it.
+    ///
+    /// # Errors
+    /// [`UnusableKey`] where the system gives no random numbers.
+    pub fn make(&self, owner: Uuid, scheme: SigningScheme) -> Result<(KeptKey, ShownKey), UnusableKey> {
+        let key = SigningKey::generate(scheme)?;
+        Ok((self.keep(owner, key.bytes())?, key.shown()?))
+    }
+
+    /// A key that was kept, as its receiver is shown it.
+    ///
+    /// # Errors
+    /// [`UnusableKey`] when it cannot be had back.
+    pub fn show(&self, owner: Uuid, scheme: SigningScheme, kept: &KeptKey) -> Result<ShownKey, UnusableKey> {
+        Ok(SigningKey::from_bytes(scheme, self.give(owner, kept)?).shown()?)
     }
 
     /// A key as it is stored, bound to its owner.

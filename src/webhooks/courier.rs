@@ -17,7 +17,7 @@ use super::retry::next_attempt;
 use crate::chain::wall_now;
 use crate::lane::{Signals, Standing};
 use crate::model::{Delivery, DeliveryAttempt, DeliveryState, Endpoint, Millis};
-use crate::outbound::{Keys, Message, Post, Unsigned};
+use crate::outbound::{Keys, Message, Post, UnusableKey};
 use crate::preauth::Told;
 use crate::store::{Store, StoreError, deliveries, endpoints, events};
 
@@ -72,7 +72,7 @@ enum Unmade {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Unsigned(#[from] Unsigned),
+    Unsigned(#[from] UnusableKey),
     #[error("the event cannot be shown: {0}")]
     Shown(#[from] serde_json::Error),
 }

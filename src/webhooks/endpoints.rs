@@ -9,7 +9,7 @@ use super::WebhookSettings;
 use crate::chain::wall_now;
 use crate::lane::Signals;
 use crate::model::{Delivery, DeliveryState, Endpoint, EventKind, Millis, Once, SigningScheme, TenantId};
-use crate::outbound::{NoKey, ROTATION_MS, ShownKey, SigningKey, VaultError, parse_url};
+use crate::outbound::{ROTATION_MS, ShownKey, UnusableKey};
 use crate::store::deliveries::Again;
 use crate::store::{Connection, Store, StoreError, deliveries, endpoints, idempotency};
 
@@ -76,9 +76,7 @@ pub enum EndpointFault {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Vault(#[from] VaultError),
-    #[error(transparent)]
-    Key(#[from] NoKey),
+    Key(#[from] UnusableKey),
 }
 
 type Done<T> = Result<Result<T, EndpointRefusal>, EndpointFault>;
@@ -104,12 +102,12 @@ impl Webhooks {
         if let Some(shown) = self.shown_before(tenant).await? {
             return Ok(shown);
         }
-        let url = match parse_url(&new.url, self.settings.outbound.allow_private) {
+        let url = match self.settings.outbound.url(&new.url) {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
         };
         let (id, now) = (Uuid::now_v7(), wall_now());
-        let key = SigningKey::generate(new.scheme)?;
+        let (secret, shown) = self.settings.outbound.vault.make(id, new.scheme)?;
         let endpoint = Endpoint {
             key: 0,
             id,
@@ -117,7 +115,7 @@ impl Webhooks {
             url: url.into(),
             kinds: sorted(new.kinds),
             scheme: new.scheme,
-            secret: self.settings.outbound.vault.keep(id, key.bytes())?,
+            secret,
             old_secret: None,
             disabled: None,
             failing_since: None,
@@ -140,7 +138,7 @@ impl Webhooks {
         if !is_there {
             return Ok(Err(EndpointRefusal::TooMany(MOST_ENDPOINTS)));
         }
-        Ok(Ok((endpoint, key.shown()?)))
+        Ok(Ok((endpoint, shown)))
     }
 
     /// The endpoint that an earlier run of the same request added or gave a new key, with the key it has.
@@ -156,8 +154,7 @@ impl Webhooks {
         let Some(endpoint) = endpoints::by_key(&mut reader, tenant, key).await? else {
             return Ok(Some(Err(EndpointRefusal::Unknown)));
         };
-        let secret = self.settings.outbound.vault.give(endpoint.id, &endpoint.secret)?;
-        let shown = SigningKey::from_bytes(endpoint.scheme, secret).shown()?;
+        let shown = self.settings.outbound.vault.show(endpoint.id, endpoint.scheme, &endpoint.secret)?;
         Ok(Some(Ok((endpoint, shown))))
     }
 
@@ -182,8 +179,7 @@ impl Webhooks {
     /// What the receiver verifies with, where that is no secret.
     #[must_use]
     pub fn public_key(&self, endpoint: &Endpoint) -> Option<String> {
-        let secret = self.settings.outbound.vault.give(endpoint.id, &endpoint.secret).ok()?;
-        match SigningKey::from_bytes(endpoint.scheme, secret).shown().ok()? {
+        match self.settings.outbound.vault.show(endpoint.id, endpoint.scheme, &endpoint.secret).ok()? {
             ShownKey::Public(key) => Some(key),
             ShownKey::Secret(_) => None,
         }
@@ -194,12 +190,7 @@ impl Webhooks {
     /// # Errors
     /// [`EndpointFault`].
     pub async fn change(&self, tenant: TenantId, id: Uuid, wish: EndpointWish) -> Done<Endpoint> {
-        let url = match wish
-            .url
-            .as_deref()
-            .map(|url| parse_url(url, self.settings.outbound.allow_private))
-            .transpose()
-        {
+        let url = match wish.url.as_deref().map(|url| self.settings.outbound.url(url)).transpose() {
             Ok(url) => url,
             Err(why) => return Ok(Err(EndpointRefusal::Url(why))),
         };
@@ -248,8 +239,7 @@ impl Webhooks {
             Ok(endpoint) => endpoint.scheme,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let key = SigningKey::generate(scheme)?;
-        let kept = self.settings.outbound.vault.keep(id, key.bytes())?;
+        let (kept, shown) = self.settings.outbound.vault.make(id, scheme)?;
         let (until, once) = (wall_now().saturating_add(ROTATION_MS), self.once);
         let rotated = self
             .store
@@ -265,7 +255,7 @@ impl Webhooks {
             })
             .await?;
         let Some(endpoint) = rotated else { return Ok(Err(EndpointRefusal::Unknown)) };
-        Ok(Ok((endpoint, key.shown()?)))
+        Ok(Ok((endpoint, shown)))
     }
 
     /// Removes an endpoint: nothing more is sent to it.

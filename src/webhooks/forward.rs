@@ -10,7 +10,7 @@ use super::WebhookSettings;
 use super::attempt::attempt;
 use crate::chain::wall_now;
 use crate::model::{DeliveryAttempt, SigningScheme};
-use crate::outbound::{Message, NoKey, Outbound, Post, ShownKey, SigningKey, parse_url};
+use crate::outbound::{Message, NoKey, Outbound, Post, ShownKey, SigningKey};
 
 /// Sends events to one URL, signed with one secret.
 pub struct Forwarder {
@@ -40,7 +40,7 @@ impl Forwarder {
     /// Where URL or secret is none.
     pub fn new(url: &str, secret: Option<&str>) -> Result<Self, ForwarderFault> {
         let outbound = Outbound { allow_private: true, ..Outbound::default() };
-        parse_url(url, outbound.allow_private).map_err(ForwarderFault::Url)?;
+        outbound.url(url).map_err(ForwarderFault::Url)?;
         let key = match secret {
             Some(secret) => SigningKey::parse_secret(secret).ok_or(ForwarderFault::Secret)?,
             None => SigningKey::generate(SigningScheme::Symmetric)?,
