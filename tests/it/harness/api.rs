@@ -82,7 +82,9 @@ impl Api {
     pub async fn metric(&self, name: &str) -> Option<f64> {
         let metrics = self.get("/metrics").await.is(200);
         let text = metrics.body.as_str().map(str::to_owned).unwrap_or_else(|| metrics.body.to_string());
-        let line = text.lines().find(|line| line.starts_with(name) && !line.starts_with('#'))?;
+        // The whole name: others may begin with it.
+        let is_it = |rest: &str| rest.starts_with([' ', '{']);
+        let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(is_it))?;
         line.rsplit(' ').next()?.parse().ok()
     }
 
