@@ -33,11 +33,9 @@ pub struct Approvers {
 }
 
 impl Approvers {
-    /// # Errors
-    /// Where no client for HTTP can be made.
-    pub fn new(store: Store, outbound: Outbound) -> Result<Self, reqwest::Error> {
-        let post = Post::new(&outbound)?;
-        Ok(Self { store, outbound: Arc::new(outbound), post, places: Places::default(), once: None })
+    #[must_use]
+    pub fn new(store: Store, outbound: Outbound, post: Post) -> Self {
+        Self { store, outbound: Arc::new(outbound), post, places: Places::default(), once: None }
     }
 
     /// The verbs for a request that came with a key, or without one. What such a request begins is noted under its name in

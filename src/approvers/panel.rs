@@ -45,11 +45,12 @@ pub struct Tried {
 
 impl Approvers {
     /// Asks a tenant's approvers about a creation, and writes down what they decide before it returns. A refusal does not
-    /// wait for those who have not answered; one who is unavailable does, because a refusal says more.
+    /// wait for those who have not answered; one who is unavailable does, because a refusal says more. A caller who goes
+    /// away meanwhile takes nothing back: what was asked is decided and on record all the same.
     ///
     /// # Errors
     /// A fault of the database: nothing was decided then.
-    pub async fn ask(&self, question: &Question) -> Result<Outcome, StoreError> {
+    pub async fn ask(&self, question: Question) -> Result<Outcome, StoreError> {
         let mut approvers = {
             let mut reader = self.store.read().await?;
             approvers::of_tenant(&mut reader, question.tenant).await?
@@ -58,7 +59,17 @@ impl Approvers {
         if approvers.is_empty() {
             return Ok(Outcome::Approved);
         }
-        let approvals = self.poll(&approvers, question).await;
+        let this = self.clone();
+        let decided = async move { this.decide(&approvers, &question).await };
+        tokio::spawn(decided.in_current_span()).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "asking approvers panicked");
+            Err(StoreError::Stopped)
+        })
+    }
+
+    /// Polls the approvers, and writes down what they say.
+    async fn decide(&self, approvers: &[Approver], question: &Question) -> Result<Outcome, StoreError> {
+        let approvals = self.poll(approvers, question).await;
         approvals.iter().for_each(count);
         let (tenant, written) = (question.tenant, approvals.clone());
         self.store

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::Approvers;
 use crate::chain::wall_now;
 use crate::model::{Approver, ApproverName, SigningScheme, TenantId};
-use crate::outbound::{ROTATION_MS, ShownKey, UnusableKey};
+use crate::outbound::{ROTATION_MS, ShownKey, UnfitUrl, UnusableKey};
 use crate::store::{StoreError, approvers, idempotency};
 
 /// Approvers of a tenant at most: each creation waits for all of them.
@@ -37,7 +37,7 @@ pub struct ApproverWish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApproverRefusal {
     /// Completes the sentence that begins with `url`.
-    Url(&'static str),
+    Url(UnfitUrl),
     NameTaken,
     TooMany(u32),
     Unknown,

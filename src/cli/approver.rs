@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::surroundings::{Surroundings, tenant};
+use super::surroundings::{Surroundings, tenant, unfit_url};
 use crate::approvers::{ApproverRefusal, ApproverWish, Approvers, NewApprover, Tried};
 use crate::model::{self, ApproverName, Decision, InvoiceId, Tenant};
-use crate::outbound::ShownKey;
+use crate::outbound::{Post, ShownKey};
 use crate::store::{Store, approvals};
 
 /// The least and the most that an approver may be given, in milliseconds.
@@ -141,7 +141,9 @@ impl From<model::Approval> for Decided {
 impl Approver {
     pub async fn run(self, around: &Surroundings) -> anyhow::Result<()> {
         let store = around.existing_store().await?;
-        let approvers = Approvers::new(store.clone(), around.config()?.webhooks()?.outbound)?;
+        let outbound = around.config()?.webhooks()?.outbound;
+        let post = Post::new(&outbound)?;
+        let approvers = Approvers::new(store.clone(), outbound, post);
         let tenant = tenant(&mut *store.read().await?, self.tenant()).await?;
         if let Some(act) = self.act() {
             around.note(act, &tenant.name).await?;
@@ -298,7 +300,7 @@ fn show_key(
 fn granted<T>(wish: Result<T, ApproverRefusal>) -> anyhow::Result<T> {
     match wish {
         Ok(granted) => Ok(granted),
-        Err(ApproverRefusal::Url(why)) => bail!("the URL {why}"),
+        Err(ApproverRefusal::Url(why)) => Err(unfit_url(why)),
         Err(ApproverRefusal::NameTaken) => bail!("the tenant has an approver of this name already"),
         Err(ApproverRefusal::TooMany(most)) => bail!("a tenant has at most {most} approvers"),
         Err(ApproverRefusal::Unknown) => bail!("the tenant has no such approver"),

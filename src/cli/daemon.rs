@@ -25,6 +25,7 @@ use crate::http::{
 };
 use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
+use crate::outbound::Post;
 use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::audit::{self, Act};
 use crate::store::{Health, Store, StoreError, instance};
@@ -170,14 +171,16 @@ impl Daemon {
             config.expiring_before.as_secs(),
         );
         workers.spawn(sweeper.run(stop.clone()));
+        // One for all who send: it reads every certificate there is to trust.
+        let post = Post::new(&config.webhooks.outbound).context("making a client for HTTP")?;
         let courier = Courier::new(
             store.clone(),
             signals.clone(),
             standing.clone(),
             config.webhooks.clone(),
             webhook_body,
-        )
-        .context("making a client for webhooks")?;
+            post.clone(),
+        );
         workers.spawn(courier.run(stop.clone()));
 
         if let Some(every) = config.reconcile_every {
@@ -195,8 +198,7 @@ impl Daemon {
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let operators: Vec<Address> = settings.operators.clone();
-        let approvers = Approvers::new(store.clone(), config.webhooks.outbound.clone())
-            .context("making a client for approvers")?;
+        let approvers = Approvers::new(store.clone(), config.webhooks.outbound.clone(), post);
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),

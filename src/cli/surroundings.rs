@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alloy::primitives::Address;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -11,6 +11,7 @@ use super::output::Output;
 use crate::chain::{Chain, wall_now};
 use crate::config::{Config, ConfigError, missing};
 use crate::model::Tenant;
+use crate::outbound::UnfitUrl;
 use crate::store::audit::{self, Act};
 use crate::store::{Connection, Store, StoreError, StoreReader, tenants};
 
@@ -100,6 +101,16 @@ pub(super) async fn tenant(connection: &mut Connection, name: &str) -> anyhow::R
     tenants::by_name(connection, name)
         .await?
         .with_context(|| format!("there is no tenant {name:?}; `preauthd tenant list` shows those there are"))
+}
+
+/// A URL of a merchant's system that is not taken, and what an operator can do about it.
+pub(super) fn unfit_url(why: UnfitUrl) -> anyhow::Error {
+    let hint = if why.is_for_privacy() {
+        " (unless the configuration says webhooks_allow_private = true)"
+    } else {
+        ""
+    };
+    anyhow!("the URL {why}{hint}")
 }
 
 /// Runs one change of whoever runs this command, and writes it down in the same transaction: that it was done, or that it was asked

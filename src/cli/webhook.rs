@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::surroundings::{Surroundings, tenant};
+use super::surroundings::{Surroundings, tenant, unfit_url};
 use crate::lane::Signals;
 use crate::model::{Delivery, Endpoint, EventKind, Millis, SigningScheme, TenantId};
 use crate::outbound::ShownKey;
@@ -315,7 +315,7 @@ fn listed(webhooks: &Webhooks, endpoint: &Endpoint) -> Listed {
 fn granted<T>(wish: Result<T, EndpointRefusal>) -> anyhow::Result<T> {
     match wish {
         Ok(granted) => Ok(granted),
-        Err(EndpointRefusal::Url(why)) => bail!("the URL {why}"),
+        Err(EndpointRefusal::Url(why)) => Err(unfit_url(why)),
         Err(EndpointRefusal::TooMany(most)) => bail!("a tenant has at most {most} endpoints"),
         Err(EndpointRefusal::Unknown) => bail!("the tenant has no such endpoint"),
         Err(EndpointRefusal::UnknownEvent) => bail!("the tenant has no such event"),

@@ -22,6 +22,7 @@ use crate::approvers::ApproverRefusal;
 use crate::model::{
     ApproverName, CallFailure, ConsentKind, OperationKind, PreauthStatus, RuleRefusal, WalletRole,
 };
+use crate::outbound::UnfitUrl;
 use crate::preauth::{ConsentFlaw, Demand, Refusal, RegistrationRefusal, ReportError};
 use crate::webhooks::EndpointRefusal;
 
@@ -172,7 +173,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
 
 /// The refusals of an operation on webhooks.
 fn webhook_refusals(operation_id: &str) -> Vec<EndpointRefusal> {
-    let url = EndpointRefusal::Url("must begin with https://");
+    let url = EndpointRefusal::Url(UnfitUrl::NotHttps);
     match operation_id {
         "addWebhook" => vec![url, EndpointRefusal::TooMany(16)],
         "changeWebhook" => vec![url, EndpointRefusal::Unknown],
@@ -188,7 +189,7 @@ fn webhook_refusals(operation_id: &str) -> Vec<EndpointRefusal> {
 
 /// The refusals of an operation on approvers.
 fn approver_refusals(operation_id: &str) -> Vec<ApproverRefusal> {
-    let url = ApproverRefusal::Url("must begin with https://");
+    let url = ApproverRefusal::Url(UnfitUrl::NotHttps);
     match operation_id {
         "addApprover" => vec![url, ApproverRefusal::NameTaken, ApproverRefusal::TooMany(8)],
         "changeApprover" => vec![url, ApproverRefusal::Unknown],

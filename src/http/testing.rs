@@ -31,7 +31,7 @@ use crate::model::{
     Account, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Rules, Scope, Tenant,
     TenantId, Token, TokenAmount, derive_preauth_id,
 };
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Post};
 use crate::preauth::{PreauthSettings, Preauths, Snapshot, Sweeper};
 use crate::store::admin_keys::{self, AdminKey};
 use crate::store::{Store, StoreError, api_keys, instance, preauths, tenants, tokens};
@@ -77,7 +77,9 @@ impl House {
             request_timeout: Duration::from_secs(1),
         };
         let webhooks = Webhooks::new(store.clone(), signals.clone(), WebhookSettings::default());
-        let approvers = Approvers::new(store.clone(), Outbound::default()).unwrap();
+        let outbound = Outbound::default();
+        let post = Post::new(&outbound).unwrap();
+        let approvers = Approvers::new(store.clone(), outbound, post);
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),

@@ -13,29 +13,54 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 /// Longest URL that is taken, in bytes.
 const MAX_URL_BYTES: usize = 2_048;
 
-/// Reads the URL of a merchant's system. What is wrong completes the sentence that begins with `url`.
+/// What is wrong with a URL; completes the sentence that begins with `url`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitUrl {
+    #[error("must have at most {MAX_URL_BYTES} bytes")]
+    TooLong,
+    #[error("must be an absolute URL")]
+    NotAbsolute,
+    #[error("must begin with https://")]
+    NotHttps,
+    #[error("must hold no name and no password")]
+    Credentials,
+    #[error("must have no fragment")]
+    Fragment,
+    #[error("must lead to a public address")]
+    NotPublic,
+}
+
+impl UnfitUrl {
+    /// Whether a configuration that allows private addresses would take it, or might.
+    #[must_use]
+    pub fn is_for_privacy(self) -> bool {
+        matches!(self, Self::NotHttps | Self::NotPublic)
+    }
+}
+
+/// Reads the URL of a merchant's system.
 ///
 /// # Errors
-/// What is wrong.
-pub fn parse_url(text: &str, allow_private: bool) -> Result<Url, &'static str> {
+/// [`UnfitUrl`].
+pub fn parse_url(text: &str, allow_private: bool) -> Result<Url, UnfitUrl> {
     if text.len() > MAX_URL_BYTES {
-        return Err("must have at most 2048 bytes");
+        return Err(UnfitUrl::TooLong);
     }
-    let url: Url = text.parse().map_err(|_| "must be an absolute URL")?;
+    let url: Url = text.parse().map_err(|_| UnfitUrl::NotAbsolute)?;
     match url.scheme() {
         "https" => {}
         "http" if allow_private => {}
-        _ => return Err("must begin with https://"),
+        _ => return Err(UnfitUrl::NotHttps),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must hold no name and no password");
+        return Err(UnfitUrl::Credentials);
     }
     if url.fragment().is_some() {
-        return Err("must have no fragment");
+        return Err(UnfitUrl::Fragment);
     }
     // A literal address never meets the resolver.
     match literal(&url) {
-        Some(address) if !allow_private && !is_public(address) => Err("must lead to a public address"),
+        Some(address) if !allow_private && !is_public(address) => Err(UnfitUrl::NotPublic),
         _ => Ok(url),
     }
 }
@@ -194,16 +219,16 @@ mod tests {
         assert_eq!(public("https://shop.example/hook?a=b").unwrap(), "https://shop.example/hook?a=b");
         assert!(public("https://8.8.8.8/").is_ok());
         for (text, why) in [
-            ("shop.example", "must be an absolute URL"),
-            ("http://shop.example/", "must begin with https://"),
-            ("file:///etc/passwd", "must begin with https://"),
-            ("https://me:secret@shop.example/", "must hold no name and no password"),
-            ("https://shop.example/#part", "must have no fragment"),
-            ("https://127.0.0.1/", "must lead to a public address"),
-            ("https://0x7f.1/", "must lead to a public address"),
-            ("https://2130706433/", "must lead to a public address"),
-            ("https://[::ffff:7f00:1]/", "must lead to a public address"),
-            ("https://[64:ff9b::a9fe:a9fe]/", "must lead to a public address"),
+            ("shop.example", UnfitUrl::NotAbsolute),
+            ("http://shop.example/", UnfitUrl::NotHttps),
+            ("file:///etc/passwd", UnfitUrl::NotHttps),
+            ("https://me:secret@shop.example/", UnfitUrl::Credentials),
+            ("https://shop.example/#part", UnfitUrl::Fragment),
+            ("https://127.0.0.1/", UnfitUrl::NotPublic),
+            ("https://0x7f.1/", UnfitUrl::NotPublic),
+            ("https://2130706433/", UnfitUrl::NotPublic),
+            ("https://[::ffff:7f00:1]/", UnfitUrl::NotPublic),
+            ("https://[64:ff9b::a9fe:a9fe]/", UnfitUrl::NotPublic),
         ] {
             assert_eq!(public(text), Err(why), "{text}");
         }

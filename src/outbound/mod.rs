@@ -10,6 +10,7 @@ mod vault;
 
 use reqwest::Url;
 
+pub use address::UnfitUrl;
 pub use post::{Message, Post, beginning};
 pub use secret::{NoKey, ShownKey, SigningKey};
 pub use signing::{Keys, ROTATION_MS};
@@ -27,8 +28,8 @@ impl Outbound {
     /// Reads the URL of a merchant's system.
     ///
     /// # Errors
-    /// What is wrong with it completes the sentence that begins with `url`.
-    pub fn url(&self, text: &str) -> Result<Url, &'static str> {
+    /// [`UnfitUrl`].
+    pub fn url(&self, text: &str) -> Result<Url, UnfitUrl> {
         address::parse_url(text, self.allow_private)
     }
 }

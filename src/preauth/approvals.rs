@@ -37,7 +37,7 @@ impl Preauths {
             consent: plan.consent.as_ref().map(Consent::kind),
             by_link: matches!(payer, Payer::OfLink(_)),
         };
-        match self.inner.approvers.ask(&question).await? {
+        match self.inner.approvers.ask(question).await? {
             Outcome::Approved => Ok(()),
             Outcome::Refused(Approval { approver_name, reason, .. }) => {
                 Err(Refusal::ApprovalRefused { approver: approver_name, reason }.into())

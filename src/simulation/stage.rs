@@ -1,6 +1,7 @@
 //! Who takes part in a simulated life, and the daemon as it is put together for it.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256, keccak256};
@@ -17,7 +18,7 @@ use crate::chain::{Chain, ChainClock, WallClock};
 use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Desk, Lane, LaneSettings, Observer, Signals, Standing};
 use crate::model::{Account, ChainTime, Millis, Rules, Tenant, TenantId, Token, WalletRole};
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, Post};
 use crate::preauth::{Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::{Store, StoreError, instance, tenants, tokens, wallets};
 
@@ -69,6 +70,9 @@ pub fn genesis(operators: &[PrivateKeySigner]) -> State {
         },
     }
 }
+
+/// Nobody is asked in any life; and to make this again for each of them takes longer than much of what they are about.
+static POST: LazyLock<Post> = LazyLock::new(|| Post::new(&Outbound::default()).unwrap());
 
 /// A database with the tenant, the tokens and the wallets in it.
 pub async fn furnish(folder: &Path) {
@@ -185,7 +189,7 @@ pub async fn start(
         operators: keys,
         request_timeout: Duration::from_secs(30),
     };
-    let approvers = Approvers::new(store.clone(), Outbound::default()).unwrap();
+    let approvers = Approvers::new(store.clone(), Outbound::default(), POST.clone());
     let preauths = Preauths::new(
         store.clone(),
         chain,

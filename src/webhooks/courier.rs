@@ -78,17 +78,16 @@ enum Unmade {
 }
 
 impl Courier {
-    /// # Errors
-    /// Where no client for HTTP can be made.
+    #[must_use]
     pub fn new(
         store: Store,
         signals: Signals,
         standing: Standing,
         settings: WebhookSettings,
         render: Render,
-    ) -> Result<Self, reqwest::Error> {
-        let post = Post::new(&settings.outbound)?;
-        Ok(Self { inner: Arc::new(Inner { store, signals, standing, settings, render, post }) })
+        post: Post,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { store, signals, standing, settings, render, post }) }
     }
 
     /// Delivers until told to stop. Faults are logged and outlived.

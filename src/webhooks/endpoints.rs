@@ -9,7 +9,7 @@ use super::WebhookSettings;
 use crate::chain::wall_now;
 use crate::lane::Signals;
 use crate::model::{Delivery, DeliveryState, Endpoint, EventKind, Millis, Once, SigningScheme, TenantId};
-use crate::outbound::{ROTATION_MS, ShownKey, UnusableKey};
+use crate::outbound::{ROTATION_MS, ShownKey, UnfitUrl, UnusableKey};
 use crate::store::deliveries::Again;
 use crate::store::{Connection, Store, StoreError, deliveries, endpoints, idempotency};
 
@@ -62,7 +62,7 @@ pub enum Resend {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointRefusal {
     /// Completes the sentence that begins with `url`.
-    Url(&'static str),
+    Url(UnfitUrl),
     TooMany(u32),
     Unknown,
     UnknownEvent,

@@ -10,7 +10,7 @@ use super::WebhookSettings;
 use super::attempt::attempt;
 use crate::chain::wall_now;
 use crate::model::{DeliveryAttempt, SigningScheme};
-use crate::outbound::{Message, NoKey, Outbound, Post, ShownKey, SigningKey};
+use crate::outbound::{Message, NoKey, Outbound, Post, ShownKey, SigningKey, UnfitUrl};
 
 /// Sends events to one URL, signed with one secret.
 pub struct Forwarder {
@@ -24,7 +24,7 @@ pub struct Forwarder {
 #[derive(Debug, thiserror::Error)]
 pub enum ForwarderFault {
     #[error("the URL to forward to {0}")]
-    Url(&'static str),
+    Url(UnfitUrl),
     #[error("the secret must be whsec_ and 24 to 64 bytes in Base64")]
     Secret,
     #[error(transparent)]

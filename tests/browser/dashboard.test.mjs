@@ -83,6 +83,35 @@ describe("the dashboard", () => {
     await browser.close();
   });
 
+  it("finds a preauthorization by its invoice and by its transaction id", async () => {
+    const [first, second] = [await lock("3"), await lock("4")];
+    const { browser, page } = await entered();
+    await page.getByRole("link", { name: "Preauthorizations" }).click();
+    await says(page, new RegExp(second.invoiceId));
+    const field = page.getByLabel("Invoice or transaction id");
+    await field.fill(first.invoiceId);
+    // What happens meanwhile takes nothing away from whoever types.
+    const { invoiceId } = await lock("5");
+    await says(page, new RegExp(invoiceId));
+    assert.equal(await field.inputValue(), first.invoiceId);
+    await field.press("Enter");
+    await says(page, new RegExp(`Of invoice ${first.invoiceId}`));
+    assert.equal(await page.getByRole("link", { name: second.invoiceId }).count(), 0);
+    await fits(page);
+    await isAccessible(page);
+    await picture(page, "dashboard-preauths");
+    await page.getByRole("link", { name: first.invoiceId }).click();
+    await says(page, /Where the tokens went/);
+    await page.getByRole("link", { name: "Preauthorizations" }).click();
+    await field.fill("none of ours");
+    await page.getByRole("button", { name: "Search" }).click();
+    await says(page, /No invoice of this name/);
+    await field.fill(second.transactionId.toUpperCase());
+    await field.press("Enter");
+    await says(page, new RegExp(`${second.invoiceId}[^]*Where the tokens went`));
+    await browser.close();
+  });
+
   it("sends a webhook again, and the audit log says who did", async () => {
     const heard = [];
     const merchant = createServer((request, response) => {

@@ -9,7 +9,7 @@ use tokio::sync::Barrier;
 use crate::harness::api::segment;
 use crate::harness::approver::{no, yes};
 use crate::harness::world::{OtherTenant, invoice};
-use crate::harness::{Answer, Api, Approver, Reply, Sale, World};
+use crate::harness::{Answer, Api, Approver, Reply, Sale, World, until};
 
 /// A merchant with two parties to a sale.
 struct Shop {
@@ -267,6 +267,29 @@ async fn decisions_stay_on_record_whatever_becomes_of_the_creation() {
 }
 
 #[tokio::test]
+async fn what_was_decided_for_a_caller_who_went_away_stays_on_record() {
+    let shop = Shop::open().await;
+    let fraud = Approver::join(shop.api(), "fraud").await;
+    let release = Arc::new(Barrier::new(2));
+    fraud.replies([Reply::Met(Arc::clone(&release), Box::new(no("too late")))]);
+    let name = invoice("INV");
+    tokio::select! {
+        answer = shop.create(&name) => panic!("nobody has decided yet: {answer:?}"),
+        _ = fraud.until_asked(1) => {}
+    }
+    // The connection is closed with it.
+    release.wait().await;
+    let decided = until("the decision is on record", || async {
+        let answer = shop.api().get(&format!("/onchain-preauth/{name}/approvals")).await;
+        (answer.status == 200).then_some(answer)
+    })
+    .await;
+    let decided = decided.body["data"].as_array().expect("a list").clone();
+    assert_eq!(who(&decided), [("fraud", "refused")]);
+    shop.assert_nothing_was_locked(&name).await;
+}
+
+#[tokio::test]
 async fn a_merchant_manages_its_approvers() {
     let shop = Shop::open().await;
     let api = shop.api();
@@ -319,7 +342,8 @@ async fn the_operator_manages_them_from_the_command_line() {
     let (world, tenant) = (&shop.world, shop.tenant.name.as_str());
     // The command line knows the daemon's rules for addresses: those of `serve`, here.
     let refused = world.try_cli(&["approver", "add", tenant, "fraud", "http://127.0.0.1:9/"]).await;
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("must begin with https://"));
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(why.contains("must begin with https://") && why.contains("webhooks_allow_private"), "{why}");
     let added = world.cli(&["approver", "add", tenant, "fraud", "https://localhost:9/approve"]).await;
     let secret = added["secret"].as_str().expect("a secret");
     let listed = world.cli(&["approver", "list", tenant]).await;

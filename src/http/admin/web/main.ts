@@ -10,7 +10,7 @@ const REST_MS = 1_000;
 
 const page = document.getElementById("page")!;
 const state = document.getElementById("state")!;
-const VIEWS: [string, string][] = [["#/", "Overview"], ["#/webhooks", "Webhooks"], ["#/audit", "Audit log"]];
+const VIEWS: [string, string][] = [["#/", "Overview"], ["#/preauths", "Preauthorizations"], ["#/webhooks", "Webhooks"], ["#/audit", "Audit log"]];
 
 let shown = "";
 let isLooking = false;
@@ -21,9 +21,12 @@ function say(words: string): void {
 }
 
 function put(nodes: Node[]): void {
-  const focused = document.activeElement instanceof HTMLElement ? document.activeElement.id : "";
+  const focused = document.activeElement;
   page.replaceChildren(...nodes);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  const again = focused?.id ? document.getElementById(focused.id) : null;
+  again?.focus({ preventScroll: true });
+  // Whoever types is not to lose it because something changed meanwhile.
+  if (focused instanceof HTMLInputElement && focused.type === "search" && again instanceof HTMLInputElement) again.value = focused.value;
 }
 
 function leave(words: string): void {
@@ -45,12 +48,28 @@ async function made(): Promise<Node[]> {
   const place = location.hash || "#/";
   const id = place.match(/^#\/preauth\/([0-9a-f-]+)$/)?.[1];
   if (id) return views.story(await ask<Story>(`/admin/preauths/${id}`));
+  const [path, query] = place.split("?", 2);
+  if (path === "#/preauths") return found(new URLSearchParams(query));
   if (place === "#/webhooks") return views.webhooks((await ask<{ data: Delivery[] }>("/admin/deliveries")).data, resend);
   if (place === "#/audit") return views.audit((await ask<{ data: Entry[] }>("/admin/audit?limit=100")).data);
   const [now, hours, newest] = await Promise.all([
     ask<Overview>("/admin/overview"), ask<{ data: Hour[] }>("/admin/series?hours=48"), ask<{ data: Hold[] }>("/admin/preauths?limit=10"),
   ]);
   return views.overview(now, hours.data, newest.data);
+}
+
+async function found(wanted: URLSearchParams): Promise<Node[]> {
+  const page = new URLSearchParams({ limit: String(views.PAGE) });
+  for (const name of ["invoice", "before"]) if (wanted.get(name)) page.set(name, wanted.get(name)!);
+  const { data } = await ask<{ data: Hold[] }>(`/admin/preauths?${page}`);
+  return views.preauths(data, wanted.get("invoice") ?? "", wanted.has("before"), search);
+}
+
+/** Goes to what is wanted: a transaction id names one preauthorization, all else is taken for an invoice. */
+function search(wanted: string): void {
+  const isId = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(wanted);
+  if (isId) location.hash = `#/preauth/${wanted.toLowerCase()}`;
+  else location.hash = wanted ? `#/preauths?${new URLSearchParams({ invoice: wanted })}` : "#/preauths";
 }
 
 async function resend(id: number): Promise<void> {
@@ -77,7 +96,7 @@ async function look(): Promise<void> {
       put(nodes);
       if (place !== shown) {
         shown = place;
-        document.getElementById("nav")!.replaceChildren(...VIEWS.map(([href, words]) => el("a", { href, ...(href === place ? { "aria-current": "page" } : {}) }, words)));
+        document.getElementById("nav")!.replaceChildren(...VIEWS.map(([href, words]) => el("a", { href, ...(href === place.split("?", 1)[0] ? { "aria-current": "page" } : {}) }, words)));
       }
     } else isStale = true;
   } catch (error) {

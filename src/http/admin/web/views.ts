@@ -68,6 +68,26 @@ export function overview(now: Overview, hours: Hour[], newest: Hold[]): Node[] {
   ];
 }
 
+/** Preauthorizations of a page. */
+export const PAGE = 50;
+
+export function preauths(rows: Hold[], invoice: string, isOlder: boolean, search: (wanted: string) => void): Node[] {
+  const input = el("input", { id: "search", type: "search", autocomplete: "off", spellcheck: "false", value: invoice });
+  const submit = (event: Event) => {
+    event.preventDefault();
+    search(input.value.trim());
+  };
+  const older = new URLSearchParams({ ...(invoice ? { invoice } : {}), before: String(rows.at(-1)?.row ?? 0) });
+  const nothing = invoice ? "No invoice of this name." : "No preauthorization yet.";
+  return [
+    el("h1", { class: "wide" }, "Preauthorizations"),
+    card(invoice ? `Of invoice ${invoice}` : isOlder ? "Older" : "Newest", true,
+      el("form", { class: "search", role: "search", submit }, el("label", { for: "search" }, "Invoice or transaction id"), input, el("button", {}, "Search")),
+      holds(rows, isOlder ? "That was all." : nothing),
+      ...(rows.length === PAGE ? [el("p", {}, el("a", { id: "older", href: `#/preauths?${older}` }, "Older"))] : [])),
+  ];
+}
+
 export function story(hold: Story): Node[] {
   const fact = (name: string, value: Cell) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
   return [
