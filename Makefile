@@ -47,7 +47,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-contracts prove prove-slither prove-halmos prove-branches prove-mutants check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-kms test-rust artifacts page clean
+.PHONY: help run bench test test-contracts prove prove-slither prove-halmos prove-branches prove-mutants check-artifacts check-page lint gas test-page test-client schemathesis test-hardhat-few test-hardhat test-lives test-kms test-rust artifacts page clean
 
 help: ## Show this
 	@echo 'make <target>:'
@@ -58,6 +58,9 @@ run: $(NPM_PACKAGES) ## Build and start a whole system on a private chain: make 
 
 # The tests of the daemon come last: their summary is what one wants to read at the end.
 test: test-contracts check-artifacts check-page gas lint test-page test-client schemathesis test-hardhat-few test-lives test-rust ## Check everything: contracts, artifacts, gas, style, page, API, daemon
+
+bench: $(NPM_PACKAGES) ## Measure the daemon beside what the chain itself can take: make bench ARGS="--rounds 5 --out bench"
+	cargo run --release --bin preauthd -- bench $(ARGS)
 
 test-contracts: $(NPM_PACKAGES) ## Run the contract's tests
 	$(NPM_RUN) forge:fmt

@@ -18,6 +18,12 @@ pub fn approve_input(spender: Address, amount: U256) -> Bytes {
     Erc20::approveCall { spender, amount }.abi_encode().into()
 }
 
+/// Input of the transaction by which a holder pays an amount of a token, in base units.
+#[must_use]
+pub fn transfer_input(to: Address, amount: U256) -> Bytes {
+    Erc20::transferCall { to, amount }.abi_encode().into()
+}
+
 /// Input of the transaction by which anyone has a sender paid what his token refused to take earlier.
 #[must_use]
 pub fn claim_input(sender: Address, token: Address) -> Bytes {

@@ -47,6 +47,7 @@ pub use code::CodeMismatch;
 use endpoints::Endpoints;
 pub use escrow::{
     CONTRACT_MAX_HOLD_SECONDS, EscrowEvent, EscrowLog, approve_input, claim_input, decode_failure,
+    transfer_input,
 };
 pub use fees::FeeQuote;
 pub use probe::{TokenProbe, TransferProbe};

@@ -7,6 +7,7 @@ mod admin;
 mod approver;
 mod audit;
 mod backup;
+mod bench;
 mod claims;
 mod completion;
 mod config;
@@ -66,6 +67,7 @@ Run:
   serve     The daemon, as configured
   doctor    Whether a daemon could work here, and what to do where not
   status    Whether a running daemon accepts work, and what troubles it has
+  bench     How fast the daemon is here, beside what the chain itself can take
 
 Build against it:
   listen    Follow a tenant's events, and forward them to a system under development
@@ -163,6 +165,7 @@ enum Command {
     Serve,
     Doctor(doctor::Doctor),
     Status(status::Status),
+    Bench(bench::Bench),
     Listen(listen::Listen),
     Trigger(trigger::Trigger),
     #[command(subcommand)]
@@ -206,6 +209,7 @@ pub async fn main() -> ExitCode {
     let done = match line.command {
         Command::Dev(dev) => dev.run(&around).await,
         Command::Serve => serve::run(&around).await,
+        Command::Bench(bench) => bench.run(&around).await,
         Command::Listen(listen) => listen.run(&around).await,
         Command::Trigger(trigger) => trigger.run(&around).await,
         Command::Preauth(preauth) => preauth.run(&around).await,

@@ -22,8 +22,8 @@ impl BaseUnits {
 
     /// `None` beyond `type(uint96).max`.
     #[must_use]
-    pub fn new(units: u128) -> Option<Self> {
-        (units <= MAX_BASE_UNITS).then_some(Self(units))
+    pub const fn new(units: u128) -> Option<Self> {
+        if units <= MAX_BASE_UNITS { Some(Self(units)) } else { None }
     }
 
     #[must_use]

@@ -13,6 +13,7 @@ mod at_once;
 mod backlog;
 mod backup;
 mod bad_input;
+mod bench;
 mod chaos;
 mod commands;
 mod consent;

@@ -31,7 +31,7 @@ wait "$program"
 "#;
 
 /// A running anvil. Ends when dropped.
-pub(super) struct Anvil {
+pub(in crate::cli) struct Anvil {
     pub url: String,
     watchdog: Child,
     /// Closing it ends anvil.
@@ -102,7 +102,7 @@ async fn listening(lines: &mut Lines<BufReader<ChildStdout>>) -> anyhow::Result<
 }
 
 /// Where anvil is: the variable, npm's folders, the PATH.
-pub(super) fn find() -> anyhow::Result<PathBuf> {
+pub(in crate::cli) fn find() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os(VARIABLE).map(PathBuf::from) {
         if !path.is_file() {
             bail!("{VARIABLE} names {}, and there is no such file", path.display());

@@ -65,7 +65,8 @@ pub(in crate::cli) fn admin() -> anyhow::Result<PrivateKeySigner> {
     KnownWallet::of_account(ADMIN)?.signer()
 }
 
-pub(super) fn operator() -> anyhow::Result<PrivateKeySigner> {
+/// The key of the one lane.
+pub(in crate::cli) fn operator() -> anyhow::Result<PrivateKeySigner> {
     KnownWallet::of_account(OPERATOR)?.signer()
 }
 

@@ -33,12 +33,12 @@ use crate::lane::LaneSettings;
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::webhooks::WebhookSettings;
-use anvil::Anvil;
 use clock::Clock;
-use saved::Saved;
 
-pub(super) use cast::admin;
-pub(super) use saved::Ready;
+pub(super) use anvil::{Anvil, find as find_anvil};
+pub(super) use cast::{admin, operator};
+pub(super) use saved::{Ready, Saved};
+pub(super) use stage::set as set_stage;
 
 /// Held while `dev` uses a data folder, so that a second one does not delete the first one's database.
 const LOCK_FILE: &str = "dev.lock";
@@ -194,7 +194,7 @@ impl Dev {
         }
         Saved::begin(&self.data_dir)?;
         Store::delete_from(&self.data_dir)?;
-        let saved = stage::set(chain, &self.data_dir, !self.rpc_url.is_empty()).await?;
+        let saved = stage::set(chain, &self.data_dir, !self.rpc_url.is_empty(), say).await?;
         saved.write(&self.data_dir)?;
         Ok(saved)
     }
@@ -290,7 +290,7 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
 }
 
 /// Checks a number of seconds; it travels to anvil as it was written.
-fn seconds(text: &str) -> Result<String, String> {
+pub(super) fn seconds(text: &str) -> Result<String, String> {
     crate::model::TokenAmount::parse(text)
         .map(|_| text.to_owned())
         .map_err(|_| "expected a number of seconds, such as 1 or 0.5".to_owned())

@@ -12,7 +12,6 @@ use super::cast::{self, KnownWallet};
 use super::saved::{DemoTokenInfo, Saved};
 use crate::chain::{Chain, EscrowPlan, Mined, Step, wall_now};
 use crate::cli::admin;
-use crate::cli::output::say;
 use crate::cli::surroundings::change;
 use crate::cli::tenant::new_tenant;
 use crate::cli::tenant_key::store_new_key;
@@ -39,8 +38,14 @@ pub(super) async fn still_stands(chain: &Chain, saved: &Saved) -> anyhow::Result
     Ok(block.is_some_and(|block| block.header.hash == saved.escrow_block_hash))
 }
 
-/// Sets up chain and database. An anvil that is `shared` may have been started with other accounts.
-pub(super) async fn set(chain: &Chain, data_dir: &Path, shared: bool) -> anyhow::Result<Saved> {
+/// Sets up chain and database, and tells what it is about to do. An anvil that is `shared` may have been started with other
+/// accounts.
+pub(in crate::cli) async fn set(
+    chain: &Chain,
+    data_dir: &Path,
+    shared: bool,
+    tell: fn(&str),
+) -> anyhow::Result<Saved> {
     let cast = Cast {
         admin: cast::admin()?,
         operator: cast::operator()?.address(),
@@ -51,13 +56,17 @@ pub(super) async fn set(chain: &Chain, data_dir: &Path, shared: bool) -> anyhow:
     if shared {
         cast.fund(chain).await.context("funding the accounts")?;
     }
-    say("  deploying the escrow and the demo token");
+    tell("  deploying the escrow and the demo token");
     let (escrow, token) = cast.deploy(chain).await.context("deploying the contracts")?;
     let escrow_address = escrow.contract.context("the escrow has no address")?;
-    say(&format!("  funding {} senders, registering {} receivers", cast.senders.len(), cast.receivers.len()));
+    tell(&format!(
+        "  funding {} senders, registering {} receivers",
+        cast.senders.len(),
+        cast.receivers.len()
+    ));
     cast.prepare(chain, escrow_address, token).await.context("preparing the wallets")?;
 
-    say(&format!("  making the tenant {TENANT:?} with its API keys"));
+    tell(&format!("  making the tenant {TENANT:?} with its API keys"));
     let tenant = new_tenant(TENANT.to_owned());
     let (api_key, admin_key, dashboard_key) =
         fill_database(chain, data_dir, &tenant, token, &cast).await.context("filling the database")?;

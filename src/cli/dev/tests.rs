@@ -25,7 +25,7 @@ async fn the_stage_is_set_whatever_the_mining_mode() {
     for block_time in ["0", "60", "0.1"] {
         let (anvil, chain) = start(block_time).await;
         let folder = tempfile::tempdir().unwrap();
-        let saved = stage::set(&chain, folder.path(), true).await.unwrap();
+        let saved = stage::set(&chain, folder.path(), true, |_| ()).await.unwrap();
         assert!(stage::still_stands(&chain, &saved).await.unwrap());
         for sender in &saved.senders {
             let balance = chain.token_balance(saved.token.address, sender.address).await.unwrap();
@@ -57,7 +57,7 @@ async fn the_stage_is_set_whatever_the_mining_mode() {
 async fn an_escrow_of_another_chain_does_not_stand() {
     let (anvil, chain) = start("0").await;
     let folder = tempfile::tempdir().unwrap();
-    let saved = stage::set(&chain, folder.path(), false).await.unwrap();
+    let saved = stage::set(&chain, folder.path(), false, |_| ()).await.unwrap();
     saved.write(folder.path()).unwrap();
     let saved = Saved::read(folder.path()).unwrap().unwrap();
     anvil.stop().await;
@@ -67,7 +67,7 @@ async fn an_escrow_of_another_chain_does_not_stand() {
     // The same deployment at the same address, but in another block: not the chain the database knows.
     chain.advance_clock(60).await.unwrap();
     let other = tempfile::tempdir().unwrap();
-    let again = stage::set(&chain, other.path(), false).await.unwrap();
+    let again = stage::set(&chain, other.path(), false, |_| ()).await.unwrap();
     assert_eq!(again.escrow, saved.escrow);
     assert!(!stage::still_stands(&chain, &saved).await.unwrap());
     empty.stop().await;
@@ -143,7 +143,7 @@ async fn what_holders_can_sign_is_tried_and_not_believed() {
 async fn what_the_escrow_refuses_is_not_sent() {
     let (anvil, chain) = start("0").await;
     let folder = tempfile::tempdir().unwrap();
-    let saved = stage::set(&chain, folder.path(), false).await.unwrap();
+    let saved = stage::set(&chain, folder.path(), false, |_| ()).await.unwrap();
     let operator = cast::operator().unwrap();
     let nonce = chain.transaction_count(operator.address(), None).await.unwrap();
     let step = Step::register_receiver(saved.escrow, Address::repeat_byte(0x77));
