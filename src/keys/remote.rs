@@ -94,6 +94,10 @@ impl Remote {
     }
 
     fn fault(&self, error: &(dyn Error + 'static)) -> KeyFault {
+        #[cfg(feature = "gcp-kms")]
+        if let Some(why) = gcp::in_words(error) {
+            return KeyFault::Kms { kms: self.kms.name(), why };
+        }
         KeyFault::Kms { kms: self.kms.name(), why: in_words(error) }
     }
 }
