@@ -113,13 +113,13 @@ test-lives: ## Live many of the seeded lives: make test-lives SEEDS=100000 FIRST
 	PREAUTHD_FIRST_SEED=$(FIRST_SEED) PREAUTHD_SEEDS=$(SEEDS) cargo test --quiet --lib \
 		--config 'profile.dev.package.preauthd.opt-level=$(OPT)' whatever_a_seed -- --nocapture
 
-# The client of AWS KMS is built for these stories alone, which takes minutes: not a part of `make test`.
-test-kms: $(NPM_PACKAGES) ## Run the stories of operator keys in a KMS, against a service of their own; checks the other service's build
+# The services' clients are built for these stories alone, which takes minutes: not a part of `make test`.
+test-kms: $(NPM_PACKAGES) ## Run the stories of operator keys in a KMS, against services of their own
 	cargo clippy --features aws-kms,gcp-kms --all-targets -- -D warnings
 ifeq ($(NEXTEST),yes)
-	cargo nextest run --features aws-kms kms
+	cargo nextest run --features aws-kms,gcp-kms kms
 else
-	cargo test --features aws-kms kms
+	cargo test --features aws-kms,gcp-kms kms
 endif
 
 test-rust: $(NPM_PACKAGES) ## Run the daemon's tests, on real anvils

@@ -51,7 +51,7 @@ pub(super) async fn run_until(mut daemon: Daemon, signal: &mut StopSignal) -> an
 }
 
 /// Libraries that log every failure they return: a KMS that is away for an hour would fill the log.
-const TALKATIVE: &str = "alloy_signer_aws=off,alloy_signer_gcp=off";
+const TALKATIVE: &str = "alloy_signer_aws=off,alloy_signer_gcp=off,gcloud_sdk=off";
 
 /// Starts logging to the standard error output; RUST_LOG overrules `default`. Spans go to the collector as well, whatever is
 /// logged.

@@ -52,6 +52,17 @@ impl Reader {
         let name = format!("operators[{index}]");
         let place = table.place.clone();
         let label = place.as_ref().map_or_else(|| name.clone(), |place| format!("{name} ({place})"));
+        if table.gcp_kms.is_some() && table.endpoint.as_deref().is_some_and(|endpoint| !is_for_gcp(endpoint))
+        {
+            let message = "expected the https:// URL of a host without a port and a path, or an http:// URL: the client of \
+                Google Cloud KMS knows no others";
+            self.problems.push(Problem {
+                key: format!("{name}.endpoint"),
+                place,
+                message: message.to_owned(),
+            });
+            return None;
+        }
         match table.source() {
             Some(source) => Some((label, source)),
             // One complaint about one thing is enough.
@@ -157,5 +168,14 @@ impl Table {
             }
             _ => None,
         }
+    }
+}
+
+/// Whether the client of Google Cloud KMS can use an endpoint: it takes all that follows https:// for the name in the
+/// certificate.
+fn is_for_gcp(endpoint: &str) -> bool {
+    match endpoint.strip_prefix("https://") {
+        Some(host) => !host.trim_end_matches('/').contains([':', '/', '?', '#', '@']),
+        None => endpoint.starts_with("http://"),
     }
 }

@@ -175,6 +175,21 @@ fn an_operator_can_be_a_key_of_a_kms() {
         source(&format!("gcp_kms = \"{GCP}\"")),
         OperatorSource::Kms { kms: Kms::Gcp { version, endpoint: None }, address: None }
     );
+    for endpoint in ["https://kms.example", "https://kms.example/", "http://127.0.0.1:8080"] {
+        let OperatorSource::Kms { kms: Kms::Gcp { endpoint: read, .. }, .. } =
+            source(&format!("gcp_kms = \"{GCP}\"\nendpoint = \"{endpoint}\""))
+        else {
+            panic!("no key of Google Cloud KMS")
+        };
+        assert_eq!(read.as_deref(), Some(endpoint));
+    }
+    for endpoint in ["https://kms.example:8443", "https://kms.example/path", "https://me@kms.example"] {
+        let error = refusal(&format!("[[operators]]\ngcp_kms = \"{GCP}\"\nendpoint = \"{endpoint}\""), &[]);
+        assert!(
+            error.contains("operators[0].endpoint") && error.contains("without a port"),
+            "{endpoint}: {error}"
+        );
+    }
     for (text, said) in [
         ("aws_kms = \"4711\"\nenv = \"A\"", "operators[0] (/etc/preauthd.toml, line 3): expected either env"),
         ("env = \"A\"\nregion = \"eu-central-1\"", "expected either env"),

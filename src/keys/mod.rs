@@ -8,21 +8,16 @@ mod aws;
 #[cfg(feature = "gcp-kms")]
 mod gcp;
 mod kms;
+mod remote;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use alloy::primitives::{Address, B256, Signature, keccak256};
+use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
-use alloy::signers::{Signer, SignerSync};
-#[cfg(any(feature = "aws-kms", feature = "gcp-kms"))]
-use futures::FutureExt;
-use tokio::sync::OnceCell;
 
 pub use kms::{GcpKeyVersion, Kms};
-
-/// How long a KMS may take for one answer, repeated requests included.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+use remote::{Remote, TIME_LIMIT};
 
 /// The keccak256 of this is what a key is asked to sign to see whether it does: the digest of no transaction, and of no
 /// message that a wallet would show.
@@ -49,8 +44,6 @@ impl KeyFault {
     }
 }
 
-type AnySigner = Arc<dyn Signer + Send + Sync>;
-
 /// A key that signs transactions. Clones share it.
 #[derive(Clone)]
 pub struct OperatorKey {
@@ -61,8 +54,7 @@ pub struct OperatorKey {
 #[derive(Clone)]
 enum Place {
     Here(PrivateKeySigner),
-    /// A key elsewhere, and its signer once the service has answered.
-    Elsewhere(Arc<(Kms, OnceCell<AnySigner>)>),
+    Elsewhere(Arc<Remote>),
     #[cfg(test)]
     Moody(PrivateKeySigner, Arc<std::sync::atomic::AtomicBool>),
 }
@@ -87,18 +79,13 @@ impl OperatorKey {
     /// [`KeyFault`]: the service has another key, this build does not know it, or it does not answer and nobody says what
     /// the address is.
     pub async fn in_kms(kms: Kms, address: Option<Address>) -> Result<Self, KeyFault> {
-        let cell = OnceCell::new();
-        let found = match (open(&kms, address).await, address) {
-            (Ok(signer), _) => {
-                let found = signer.address();
-                // The cell is empty.
-                let _ = cell.set(signer);
-                found
-            }
+        let remote = Remote::new(kms);
+        let address = match (remote.address(address).await, address) {
+            (Ok(found), _) => found,
             (Err(fault), Some(address)) if fault.may_pass() => address,
             (Err(fault), _) => return Err(fault),
         };
-        Ok(Self { address: found, place: Place::Elsewhere(Arc::new((kms, cell))) })
+        Ok(Self { address, place: Place::Elsewhere(Arc::new(remote)) })
     }
 
     /// A key that signs nothing while `is_silent`.
@@ -126,11 +113,7 @@ impl OperatorKey {
     pub async fn sign(&self, digest: &B256) -> Result<Signature, KeyFault> {
         match &self.place {
             Place::Here(signer) => sign_here(signer, digest),
-            Place::Elsewhere(place) => {
-                let (kms, cell) = place.as_ref();
-                let signer = cell.get_or_try_init(|| open(kms, Some(self.address))).await?;
-                in_time(kms, signer.sign_hash(digest)).await
-            }
+            Place::Elsewhere(remote) => remote.sign(digest, self.address).await,
             #[cfg(test)]
             Place::Moody(_, is_silent) if is_silent.load(std::sync::atomic::Ordering::Relaxed) => {
                 Err(KeyFault::Silent { kms: "the moody KMS" })
@@ -155,56 +138,5 @@ impl OperatorKey {
 fn sign_here(signer: &PrivateKeySigner, digest: &B256) -> Result<Signature, KeyFault> {
     signer
         .sign_hash_sync(digest)
-        .map_err(|error| KeyFault::Kms { kms: "this process", why: in_words(&error) })
-}
-
-/// The signer of a key, which knows its public key then.
-async fn open(kms: &Kms, expected: Option<Address>) -> Result<AnySigner, KeyFault> {
-    let signer = connect(kms).await?;
-    match expected.filter(|expected| *expected != signer.address()) {
-        Some(expected) => Err(KeyFault::OtherKey { kms: kms.name(), found: signer.address(), expected }),
-        None => Ok(signer),
-    }
-}
-
-async fn connect(kms: &Kms) -> Result<AnySigner, KeyFault> {
-    match kms {
-        #[cfg(feature = "aws-kms")]
-        Kms::Aws { key, region, endpoint } => {
-            // Boxed, like the other: the client's futures are nested more deeply than the compiler likes to look into.
-            let signer = aws::connect(key, region.as_deref(), endpoint.as_deref()).boxed();
-            Ok(Arc::new(in_time(kms, signer).await?))
-        }
-        #[cfg(feature = "gcp-kms")]
-        Kms::Gcp { version, endpoint } => {
-            let signer = gcp::connect(version, endpoint.as_deref()).boxed();
-            Ok(Arc::new(in_time(kms, signer).await?))
-        }
-        #[cfg(not(all(feature = "aws-kms", feature = "gcp-kms")))]
-        _ => Err(KeyFault::NotBuilt(kms.feature())),
-    }
-}
-
-async fn in_time<T, E: std::error::Error>(
-    kms: &Kms,
-    answer: impl Future<Output = Result<T, E>>,
-) -> Result<T, KeyFault> {
-    match tokio::time::timeout(TIME_LIMIT, answer).await {
-        Ok(answer) => answer.map_err(|error| KeyFault::Kms { kms: kms.name(), why: in_words(&error) }),
-        Err(_) => Err(KeyFault::Silent { kms: kms.name() }),
-    }
-}
-
-/// An error with its causes: the outermost ones of the services' libraries say nothing ("service error").
-fn in_words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !words.contains(&said) {
-            words = format!("{words}: {said}");
-        }
-        cause = inner.source();
-    }
-    words
+        .map_err(|error| KeyFault::Kms { kms: "this process", why: remote::in_words(&error) })
 }

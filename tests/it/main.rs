@@ -27,7 +27,7 @@ mod house;
 mod idempotency;
 mod identical;
 mod kill_points;
-#[cfg(feature = "aws-kms")]
+#[cfg(any(feature = "aws-kms", feature = "gcp-kms"))]
 mod kms;
 mod lifecycle;
 mod listen;

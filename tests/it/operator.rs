@@ -29,7 +29,7 @@ impl Office {
     }
 
     /// Puts a variable into the environment of what is run from now on.
-    #[cfg(feature = "aws-kms")]
+    #[cfg(any(feature = "aws-kms", feature = "gcp-kms"))]
     pub fn tell(&mut self, name: &'static str, value: &str) {
         self.secrets.push((name, value.to_owned()));
     }

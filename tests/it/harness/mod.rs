@@ -2,14 +2,14 @@
 
 pub mod api;
 pub mod approver;
-#[cfg(feature = "aws-kms")]
-pub mod aws_kms;
 pub mod chain;
 pub mod cli;
 pub mod client;
 pub mod disk;
 pub mod healing;
 pub mod house;
+#[cfg(any(feature = "aws-kms", feature = "gcp-kms"))]
+pub mod kms;
 pub mod node;
 pub mod patience;
 pub mod powers;
