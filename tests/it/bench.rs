@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::cli;
+use crate::harness::{cli, until};
 
 fn row<'a>(rows: &'a Value, who: &str, what: &str) -> &'a Value {
     let rows = rows.as_array().expect("rows");
@@ -36,4 +36,18 @@ async fn a_benchmark_does_each_work_and_the_same_by_hand() {
     assert_eq!(serde_json::from_slice::<Value>(&kept).expect("JSON"), rows);
     let chart = std::fs::read_to_string(figures.join("bench.svg")).expect("the chart");
     assert_eq!(chart.matches("<rect x=").count(), rows.as_array().map_or(0, Vec::len), "a bar for each row");
+}
+
+crate::needs!(anvil: a_benchmark_that_is_stopped_leaves_nothing_behind);
+async fn a_benchmark_that_is_stopped_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scratch = folder.path().join("scratch");
+    std::fs::create_dir(&scratch).expect("a folder");
+    let left = || std::fs::read_dir(&scratch).expect("a folder").count();
+    let arguments = ["bench", "--count", "100000", "--rounds", "1"];
+    let mut bench = cli::start(folder.path(), &arguments, ("TMPDIR", scratch.to_str().expect("UTF-8")));
+    until("it is at work", || async { (left() > 0).then_some(()) }).await;
+    assert!(bench.stop(), "it ends when it is asked to");
+    assert_eq!(left(), 0);
+    assert!(bench.said().contains("stopped before everything was measured"), "{}", bench.said());
 }

@@ -13,10 +13,11 @@ mod subject;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, value_parser};
 
 use super::progress;
+use super::stop_signal::StopSignal;
 use super::surroundings::Surroundings;
 use crate::model::OperationKind;
 use crate::preauth::Progress;
@@ -58,7 +59,12 @@ pub(super) struct Bench {
 impl Bench {
     pub async fn run(self, around: &Surroundings) -> anyhow::Result<()> {
         let progress = Progress::default();
-        let figures = progress::shown(&progress, Box::pin(self.measure(&progress))).await?;
+        let mut signal = StopSignal::listen()?;
+        // Whoever has seen enough leaves no daemon, no chain and no folder behind.
+        let figures = tokio::select! {
+            figures = progress::shown(&progress, Box::pin(self.measure(&progress))) => figures?,
+            () = signal.asked() => bail!("stopped before everything was measured"),
+        };
         let rows = figures.rows();
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
