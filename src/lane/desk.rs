@@ -7,6 +7,7 @@ use alloy::primitives::Address;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::gas::CallNeed;
 use super::{Standing, gas};
 use crate::chain::EscrowCall;
 use crate::model::{ChainTime, KindCounts, Millis, OperationId, OperationKind, share_batch};
@@ -36,6 +37,8 @@ struct Book {
 pub(super) struct Capacity<'a> {
     pub items: usize,
     pub gas: u64,
+    /// Sets each operation's cap aside, and not what it usually uses.
+    pub is_wary: bool,
     /// Escrows of which its key is no operator. Expiries are open to anyone.
     pub barred: &'a HashMap<Address, Instant>,
 }
@@ -127,13 +130,20 @@ fn share_out(waiting: Vec<Vec<DueOperation>>, capacity: Capacity<'_>) -> Vec<Due
             .zip(&waiting)
             .flat_map(|(kind, due)| due.iter().take(shares.get(kind)))
             .collect();
-        let calls: Vec<EscrowCall> = picked.iter().map(|operation| escrow_call(operation)).collect();
-        let fitting = gas::fitting(&calls, capacity.gas);
+        let needs: Vec<CallNeed> = picked.iter().map(|operation| need(operation, capacity.is_wary)).collect();
+        let fitting = gas::fitting(&needs, capacity.gas);
         if fitting == picked.len() {
             return picked.into_iter().cloned().collect();
         }
         items = fitting;
     }
+}
+
+/// What a due operation takes of a transaction. One that was carried before, and came to nothing, may be the one that uses
+/// more than others do.
+pub(super) fn need(operation: &DueOperation, is_wary: bool) -> CallNeed {
+    let call = escrow_call(operation);
+    if is_wary || operation.tries > 0 { CallNeed::at_most(&call) } else { CallNeed::usually(&call) }
 }
 
 /// The contract call of a due operation.
@@ -179,12 +189,13 @@ mod tests {
         #[test]
         fn what_gas_allows_is_shared_so_that_every_kind_moves_on(
             settle in 0usize..300, authorize in 0usize..300, cancel in 0usize..300, expire in 0usize..300,
+            is_wary: bool,
         ) {
             let waiting: Vec<_> = OperationKind::ALL.into_iter().zip([settle, authorize, cancel, expire])
                 .map(|(kind, count)| due(kind, count)).collect();
-            let picked = share_out(waiting, Capacity { items: 240, gas: 16_777_216, barred: &HashMap::new() });
-            let calls: Vec<_> = picked.iter().map(escrow_call).collect();
-            prop_assert!(gas::transaction_gas(&calls).0 <= 16_777_216);
+            let picked = share_out(waiting, Capacity { items: 240, gas: 16_777_216, is_wary, barred: &HashMap::new() });
+            let needs: Vec<_> = picked.iter().map(|operation| need(operation, is_wary)).collect();
+            prop_assert!(gas::transaction_gas(&needs).0 <= 16_777_216);
             for (kind, waits) in OperationKind::ALL.into_iter().zip([settle, authorize, cancel, expire]) {
                 let taken = picked.iter().filter(|operation| operation.kind == kind).count();
                 prop_assert!(waits == 0 || taken > 0, "{kind:?} was left out of {}", picked.len());
@@ -195,6 +206,6 @@ mod tests {
     #[test]
     fn where_not_even_one_fits_nothing_is_picked() {
         let waiting = vec![due(OperationKind::Settle, 3)];
-        assert!(share_out(waiting, Capacity { items: 240, gas: 30_000, barred: &HashMap::new() }).is_empty());
+        assert!(share_out(waiting, Capacity { items: 240, gas: 30_000, is_wary: false, barred: &HashMap::new() }).is_empty());
     }
 }

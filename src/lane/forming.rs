@@ -6,7 +6,7 @@ use alloy::primitives::{Address, U256};
 use futures::FutureExt;
 use tokio::time::Instant;
 
-use super::desk::{Capacity, escrow_call};
+use super::desk::{Capacity, escrow_call, need};
 use super::endings::{fail, give_up_for_now, is_final, is_forlorn, is_too_early};
 use super::fees::{Fees, quote};
 use super::flight::Flight;
@@ -27,6 +27,9 @@ pub(super) const LAGGING: Duration = Duration::from_millis(250);
 const POOR_PAUSE: Duration = Duration::from_secs(2);
 /// How long a lane leaves an escrow's work to the others after its key was found to be no operator of it.
 const BAR: Duration = Duration::from_secs(5);
+/// How long each operation's cap is set aside after a batch was found to need more gas than such operations usually use: a
+/// token that takes more than others is likely to be met again.
+const WARINESS: Duration = Duration::from_secs(600);
 /// An authorization fails in a dry run for good only from this try on: the node that is asked may lag behind the one
 /// that was asked when the creation was checked.
 const LOCK_TRIES: u32 = 2;
@@ -37,7 +40,7 @@ impl Lane {
         self.barred.retain(|_, until| until.elapsed().is_zero());
         let now = self.clock.wall();
         let gas = self.settings.max_batch_gas.min(self.affordable_gas).min(self.clock.block_gas_limit());
-        let capacity = Capacity { items: self.max_items, gas, barred: &self.barred };
+        let capacity = Capacity { items: self.max_items, gas, is_wary: self.is_wary(), barred: &self.barred };
         let picked = self.desk.pick(capacity, now).await?;
         if picked.is_empty() {
             if let Some(next) = self.claim_for_sender(now).await? {
@@ -87,7 +90,7 @@ impl Lane {
     async fn form_from(&mut self, picked: Vec<DueOperation>) -> Result<Next, LaneError> {
         let Some(escrow) = picked.first().map(|operation| operation.escrow) else { return Ok(Next::Now) };
         let calls: Vec<EscrowCall> = picked.iter().map(escrow_call).collect();
-        let (gas_limit, gas_per_call) = gas::transaction_gas(&calls);
+        let (gas_limit, gas_per_call) = self.gas_of(&picked);
         let operator = self.operator();
         let (dry_run, nonce, quote, balance) = tokio::join!(
             self.chain.dry_run(operator, escrow, &calls, gas_per_call, gas_limit, self.clock.carried_on()),
@@ -120,7 +123,7 @@ impl Lane {
             return Ok(Next::Block(LAGGING));
         }
         let calls: Vec<EscrowCall> = fit.iter().map(escrow_call).collect();
-        let (gas_limit, gas_per_call) = gas::transaction_gas(&calls);
+        let (gas_limit, gas_per_call) = self.gas_of(&fit);
         let batch = NewBatch { operator, nonce, escrow, gas_limit, gas_per_call };
         let bare = fit.iter().all(|operation| operation.tries == 0);
         let input = EscrowCall::encode_all(&calls, gas_per_call, bare);
@@ -134,6 +137,17 @@ impl Lane {
         traces::batched(&self.store, id, &attempt).await;
         self.broadcast(id, &attempt).await;
         Ok(Next::Block(TENDING))
+    }
+
+    /// The gas limit of a transaction for these operations, and the cap each of them gets.
+    fn gas_of(&self, operations: &[DueOperation]) -> (u64, u64) {
+        let is_wary = self.is_wary();
+        let needs: Vec<_> = operations.iter().map(|operation| need(operation, is_wary)).collect();
+        gas::transaction_gas(&needs)
+    }
+
+    fn is_wary(&self) -> bool {
+        self.wary_until.is_some_and(|until| until.elapsed().is_zero())
     }
 
     /// Nothing is signed that the key cannot pay for or that nodes would not relay: it would jam the nonce.
@@ -164,7 +178,7 @@ impl Lane {
         }
         self.standing
             .report(&self.part, Some(format!("the key {operator} is no operator of the escrow {escrow}")));
-        self.barred.insert(escrow, bar_end());
+        self.barred.insert(escrow, after(BAR));
         let now = self.clock.now();
         let kept = picked.into_iter().zip(answers).filter_map(|(due, answer)| {
             if answer != no_rights {
@@ -218,6 +232,11 @@ impl Lane {
 
     /// The batch as a whole cannot run: try a smaller one, and a single operation later.
     async fn shrink(&mut self, picked: &[DueOperation], failure: &CallFailure) -> Result<Next, LaneError> {
+        if picked.len() > 1 && !self.is_wary() {
+            tracing::debug!(items = picked.len(), %failure, "a batch cannot run on the gas such operations usually use");
+            self.wary_until = Some(after(WARINESS));
+            return Ok(Next::Now);
+        }
         tracing::warn!(items = picked.len(), %failure, "a batch cannot run as a whole");
         if let [only] = picked {
             let (id, tries, now) = (only.id, only.tries, self.clock.wall());
@@ -277,8 +296,8 @@ impl Lane {
 }
 
 #[allow(clippy::disallowed_methods)]
-fn bar_end() -> Instant {
-    Instant::now() + BAR
+fn after(time: Duration) -> Instant {
+    Instant::now() + time
 }
 
 /// A due operation that a dry run refused: ended where it can never succeed, put off otherwise.

@@ -37,7 +37,7 @@ use std::time::Duration;
 pub use caretaker::Caretaker;
 pub use dates::Dates;
 pub use desk::Desk;
-pub use gas::{call_gas, fitting, transaction_gas};
+pub use gas::{CallNeed, call_gas, fitting, transaction_gas};
 pub use meter::{Meter, as_gauge};
 #[cfg(test)]
 pub(crate) use observer::Rest;

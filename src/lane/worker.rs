@@ -65,6 +65,8 @@ pub struct Lane {
     pub(super) flights: BTreeMap<BatchId, Flight>,
     /// Operations of the next batch at most; halved by a batch that failed as a whole.
     pub(super) max_items: usize,
+    /// Until when each operation's cap is set aside, where one batch needed more gas than such operations usually use.
+    pub(super) wary_until: Option<Instant>,
     /// Gas the key could pay for, and nodes would relay, when last looked at.
     pub(super) affordable_gas: u64,
     /// Escrows of which the key was found to be no operator, and until when that is believed.
@@ -104,6 +106,7 @@ impl Lane {
             part,
             flights: BTreeMap::new(),
             max_items,
+            wary_until: None,
             affordable_gas: u64::MAX,
             barred: HashMap::new(),
             is_mute,

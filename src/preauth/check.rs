@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::refusal::{ConsentFlaw, Demand, Refusal};
 use crate::chain::{Chain, ChainError, DryRun, EscrowCall};
-use crate::lane::{fitting, transaction_gas};
+use crate::lane::{CallNeed, fitting, transaction_gas};
 use crate::model::CallFailure;
 
 /// Creations in one dry run at most.
@@ -73,8 +73,8 @@ fn take_group(waiting: &mut Vec<Question>) -> Vec<Question> {
     let (mut group, rest): (Vec<Question>, Vec<Question>) = std::mem::take(waiting)
         .into_iter()
         .partition(|question| Some(question.escrow) == escrow && seen.insert(question.call.terms.preauth_id));
-    let calls: Vec<EscrowCall> = group.iter().map(|question| question.call.clone()).collect();
-    *waiting = group.split_off(fitting(&calls, MAX_GAS).max(1));
+    let needs: Vec<CallNeed> = group.iter().map(|question| CallNeed::at_most(&question.call)).collect();
+    *waiting = group.split_off(fitting(&needs, MAX_GAS).max(1));
     waiting.extend(rest);
     group
 }
@@ -109,7 +109,8 @@ async fn dry_run(
     escrow: Address,
     calls: &[EscrowCall],
 ) -> Result<DryRun, ChainError> {
-    let (gas_limit, gas_per_call) = transaction_gas(calls);
+    let needs: Vec<CallNeed> = calls.iter().map(CallNeed::at_most).collect();
+    let (gas_limit, gas_per_call) = transaction_gas(&needs);
     let mut answer = DryRun::NoContract;
     for _ in 0..operators.len() {
         let Some(operator) = operators.first() else { break };
@@ -189,8 +190,8 @@ mod tests {
         }
         assert!(groups.len() > 1);
         for group in &groups {
-            let calls: Vec<EscrowCall> = group.iter().map(|question| question.call.clone()).collect();
-            assert!(transaction_gas(&calls).0 <= MAX_GAS);
+            let needs: Vec<CallNeed> = group.iter().map(|question| CallNeed::at_most(&question.call)).collect();
+            assert!(transaction_gas(&needs).0 <= MAX_GAS);
         }
         let asked: Vec<u8> =
             groups.iter().flatten().map(|question| question.call.terms.preauth_id[0]).collect();
