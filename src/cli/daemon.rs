@@ -20,7 +20,7 @@ use super::surroundings::actor;
 use crate::approvers::Approvers;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
-    AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
+    AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
     admin_router, router, webhook_body,
 };
 use crate::keys::OperatorKey;
@@ -216,7 +216,7 @@ impl Daemon {
         let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
         let webhooks = Webhooks::new(store.clone(), signals.clone(), config.webhooks);
         let close_door = CancellationToken::new();
-        let state = HttpState {
+        let state = HttpState::new(HttpParts {
             preauths,
             webhooks,
             approvers,
@@ -233,7 +233,7 @@ impl Daemon {
             limits: RateLimits::new(config.rates),
             running: Running::default(),
             dev,
-        };
+        });
         let mut admin_address = None;
         if let Some(listen) = config.admin_listen {
             let listener = tokio::net::TcpListener::bind(listen)

@@ -10,7 +10,6 @@ use super::HttpState;
 use super::api_key::PresentedKey;
 use super::error::ApiError;
 use crate::model::{Scope, Tenant};
-use crate::store::api_keys;
 
 /// The header of the API's contract; `Authorization: Bearer` does as well.
 const API_KEY_HEADER: &str = "x-api-key";
@@ -55,8 +54,7 @@ impl Caller {
     pub async fn authenticate(headers: &HeaderMap, state: &HttpState) -> Result<Self, ApiError> {
         let presented = presented(headers).and_then(PresentedKey::parse);
         let presented = presented.ok_or_else(ApiError::unauthenticated)?;
-        let mut reader = state.store.read().await?;
-        let candidates = api_keys::by_prefix(&mut reader, presented.prefix()).await?;
+        let candidates = state.store.key_holders(presented.prefix()).await?;
         let (_, tenant, scopes) = candidates
             .into_iter()
             .find(|(hash, ..)| presented.matches(hash))

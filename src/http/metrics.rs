@@ -30,7 +30,7 @@ mod tests {
         let mut house = House::open().await;
         assert_eq!(house.get("/metrics").send().await.error().3, "unknown_route");
         let recorder = PrometheusBuilder::new().build_recorder();
-        house.state.metrics = Some(recorder.handle());
+        house.parts().metrics = Some(recorder.handle());
         ::metrics::with_local_recorder(&recorder, || ::metrics::counter!("kept").increment(3));
         let answer = house.get("/metrics").send().await;
         assert_eq!(answer.status, 200);

@@ -53,6 +53,7 @@ mod webhooks;
 mod withdraw;
 mod words;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use alloy::primitives::Address;
@@ -83,9 +84,29 @@ pub use pay::{PayLinkRequest, PaySettings};
 pub use rate_limit::{Rate, RateLimits, RateSettings};
 pub use report_view::{AccountsLine, accounts_headings, accounts_rows};
 
-/// What the endpoints need. Clones share everything.
+/// What the endpoints need. Clones share everything; there are several of each request.
 #[derive(Clone)]
 pub struct HttpState {
+    parts: Arc<HttpParts>,
+}
+
+impl HttpState {
+    #[must_use]
+    pub fn new(parts: HttpParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+}
+
+impl Deref for HttpState {
+    type Target = HttpParts;
+
+    fn deref(&self) -> &HttpParts {
+        &self.parts
+    }
+}
+
+/// The parts of [`HttpState`].
+pub struct HttpParts {
     pub preauths: Preauths,
     pub webhooks: Webhooks,
     pub approvers: Approvers,

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::api_key;
 use super::{
-    AdminState, DevPowers, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
+    AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
     admin_router, router,
 };
 use crate::approvers::Approvers;
@@ -89,7 +89,7 @@ impl House {
             approvers.clone(),
             settings,
         );
-        let state = HttpState {
+        let state = HttpState::new(HttpParts {
             preauths,
             webhooks,
             approvers,
@@ -106,7 +106,7 @@ impl House {
             limits: RateLimits::new(RateSettings::default()),
             running: Running::default(),
             dev: None,
-        };
+        });
         let tenant = new_tenant("shop");
         let token = Token {
             contract: Account::parse(TOKEN).unwrap(),
@@ -134,8 +134,14 @@ impl House {
         self.tenant.id
     }
 
+    /// To be changed before the house is used.
+    pub fn parts(&mut self) -> &mut HttpParts {
+        Arc::get_mut(&mut self.state.parts).expect("nobody else has the state yet")
+    }
+
     pub fn give_dev_powers(&mut self) {
-        self.state.dev = Some(DevPowers::new(self.chain.clone(), Signals::default(), None));
+        let powers = DevPowers::new(self.chain.clone(), Signals::default(), None);
+        self.parts().dev = Some(powers);
     }
 
     /// A new API key of the tenant.
@@ -167,8 +173,8 @@ impl House {
     pub async fn sweep_at(&self, now: Millis) {
         let wall = WallClock::played(move || now, |_| std::future::ready(()).boxed());
         let clock = ChainClock::starting_at(7, ChainTime(1_774_433_730), wall);
-        let HttpState { store, signals, standing, .. } = self.state.clone();
-        Sweeper::new(store, clock, signals, standing, 0).forget().await.unwrap();
+        let HttpParts { store, signals, standing, .. } = &*self.state;
+        Sweeper::new(store.clone(), clock, signals.clone(), standing.clone(), 0).forget().await.unwrap();
     }
 
     pub async fn revoke(&self, prefix: &str) {

@@ -6,6 +6,7 @@ use crate::model::{
     OperationState, Preauth, PreauthEvent, PreauthStatus,
 };
 use crate::store::blocks::Block;
+use crate::store::operations::Unfinished;
 use crate::store::{Connection, Steps, StoreError, batches, blocks, due, events, operations, preauths};
 
 /// Tries after which an expiry is forlorn: long enough for a node that lags by a block or two, and for the log of somebody
@@ -74,12 +75,14 @@ pub(super) async fn fail(
     }
     preauth.failure = Some(failure.clone());
     preauths::save(connection, &preauth, now).await?;
+    let unfinished = operations::unfinished_of(connection, preauth.key).await?;
     if preauth.status == PreauthStatus::Rejected {
-        for parked in operations::parked_of(connection, preauth.key).await? {
+        for parked in unfinished.parked {
             operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
         }
+    } else {
+        resume_parked(connection, &preauth, unfinished, now).await?;
     }
-    resume_parked(connection, &preauth, now).await?;
     let told = match operation.kind {
         OperationKind::Authorize => EventKind::Rejected,
         OperationKind::Settle => EventKind::SettlementFailed,
@@ -113,16 +116,13 @@ pub(super) async fn carried_without_effect(
 pub(super) async fn resume_parked(
     connection: &mut Connection,
     preauth: &Preauth,
+    unfinished: Unfinished,
     now: Millis,
 ) -> Result<(), StoreError> {
-    if preauth.status != PreauthStatus::Authorized
-        || operations::open_of(connection, preauth.key).await?.is_some()
-    {
+    if preauth.status != PreauthStatus::Authorized || unfinished.open.is_some() {
         return Ok(());
     }
-    let Some(parked) = operations::parked_of(connection, preauth.key).await?.into_iter().next() else {
-        return Ok(());
-    };
+    let Some(parked) = unfinished.parked.into_iter().next() else { return Ok(()) };
     let state = if batches::is_in_flight(connection, &parked).await? {
         OperationState::Batched
     } else {
@@ -168,7 +168,8 @@ async fn lose_item(
         OperationState::Batched => carried_without_effect(connection, operation, now).await,
         OperationState::Parked => {
             let preauth = preauths::by_key(connection, operation.preauth).await?;
-            resume_parked(connection, &preauth, now).await
+            let unfinished = operations::unfinished_of(connection, preauth.key).await?;
+            resume_parked(connection, &preauth, unfinished, now).await
         }
         _ => Ok(()),
     }

@@ -281,10 +281,9 @@ impl Lane {
             .write(move |tx| {
                 async move {
                     let id = batches::insert(tx, &batch, &ids, now).await?;
-                    for operation in ids {
-                        if !operations::take_into_batch(tx, operation, id, now).await? {
-                            return Err(LaneError::Withdrawn);
-                        }
+                    let taken = operations::take_into_batch(tx, &ids, id, now).await?;
+                    if usize::try_from(taken) != Ok(ids.len()) {
+                        return Err(LaneError::Withdrawn);
                     }
                     batches::add_attempt(tx, id, &attempt).await?;
                     Ok(id)

@@ -15,6 +15,7 @@ mod flight;
 mod forming;
 mod gap;
 mod gas;
+mod holds;
 mod meter;
 mod nonce;
 mod observer;

@@ -8,12 +8,14 @@ use crate::model::{
     Preauth, PreauthEvent, PreauthKey, PreauthStatus, Settlement, TokenAmount,
 };
 use crate::store::blocks::Block;
+use crate::store::operations::Unfinished;
 use crate::store::outcomes::{OutcomeKind, Position};
 use crate::store::{
     Connection, Steps, StoreError, batches, block_times, blocks, events, operations, outcomes, preauths,
     refunds,
 };
 
+use super::holds::Holds;
 use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
 
 /// A block with all that matters in it, fetched before the change is written.
@@ -44,9 +46,10 @@ pub(super) async fn take_in(
     steps: &mut Steps,
 ) -> Result<Vec<PreauthKey>, StoreError> {
     let mut changed = Vec::new();
+    let mut holds = Holds::of(connection, &changes.logs).await?;
     for log in &changes.logs {
         steps.begin(connection).await?;
-        let applied = apply_log(connection, changes, log, now, &mut changed).await;
+        let applied = apply_log(connection, changes, log, &mut holds, now, &mut changed).await;
         steps.end(connection, applied).await?;
     }
     for mined in &changes.mined {
@@ -66,10 +69,11 @@ async fn apply_log(
     connection: &mut Connection,
     changes: &BlockChanges,
     log: &EscrowLog,
+    holds: &mut Holds,
     now: Millis,
     changed: &mut Vec<PreauthKey>,
 ) -> Result<(), StoreError> {
-    let Some(preauth) = preauths::by_preauth_id(connection, log.escrow, log.preauth_id).await? else {
+    let Some((preauth, unfinished)) = holds.take(connection, log).await? else {
         tracing::debug!(preauth_id = %log.preauth_id, "a log of the escrow is about no preauth of this database");
         return Ok(());
     };
@@ -91,7 +95,7 @@ async fn apply_log(
                 log,
                 (*kind, failure),
                 &position,
-                preauth,
+                (preauth, unfinished),
                 now,
                 changed,
             )
@@ -99,7 +103,7 @@ async fn apply_log(
         }
     };
     let key = preauth.key;
-    match apply_hold_event(connection, preauth, event, &position, now).await? {
+    match apply_hold_event(connection, preauth, unfinished, event, &position, now).await? {
         Applied::Nothing => {}
         Applied::Quietly => changed.push(key),
         Applied::Moved(mut preauth, kind) => {
@@ -137,13 +141,14 @@ pub(super) enum Applied {
 pub(super) async fn apply_hold_event(
     connection: &mut Connection,
     mut preauth: Preauth,
+    unfinished: Unfinished,
     event: HoldEvent,
     position: &Position,
     now: Millis,
 ) -> Result<Applied, StoreError> {
     let (outcome, arrow, told) = match event {
         HoldEvent::Locked(terms) if terms != preauth.terms() => {
-            return refuse_foreign_lock(connection, preauth, position, now).await;
+            return refuse_foreign_lock(connection, preauth, unfinished, position, now).await;
         }
         HoldEvent::Locked(_) => (OutcomeKind::Locked, PreauthEvent::Locked, EventKind::Authorized),
         HoldEvent::Settled(_) => (OutcomeKind::Settled, PreauthEvent::Settled, EventKind::Settled),
@@ -164,9 +169,7 @@ pub(super) async fn apply_hold_event(
         return Ok(Applied::Nothing);
     }
     // Its caller was told that it failed, or it was dropped, and it landed all the same: nobody wants it any more.
-    if arrow == PreauthEvent::Locked
-        && (preauth.status != PreauthStatus::Pending || was_told(connection, &preauth).await?)
-    {
+    if arrow == PreauthEvent::Locked && (preauth.status != PreauthStatus::Pending || was_told(&unfinished)) {
         preauth.cancel_requested = true;
     }
     match preauth.status.after(arrow) {
@@ -183,21 +186,21 @@ pub(super) async fn apply_hold_event(
             preauth.lock_transaction = Some(transaction);
             preauth.failure = None;
             preauths::save(connection, &preauth, now).await?;
-            follow_lock(connection, &preauth, now).await?;
+            follow_lock(connection, &preauth, unfinished, now).await?;
         }
         HoldEvent::Settled(amount) => {
             let written =
-                close_operations(connection, &preauth, OperationKind::Settle, Some(amount), now).await?;
+                close_operations(connection, unfinished, OperationKind::Settle, Some(amount), now).await?;
             let written = written.unwrap_or_else(|| amount.in_tokens(preauth.decimals));
             preauth.settlement = Some(Settlement { amount, written });
             close(connection, &mut preauth, transaction, now).await?;
         }
         HoldEvent::Cancelled => {
-            close_operations(connection, &preauth, OperationKind::Cancel, None, now).await?;
+            close_operations(connection, unfinished, OperationKind::Cancel, None, now).await?;
             close(connection, &mut preauth, transaction, now).await?;
         }
         HoldEvent::Expired | HoldEvent::RefundDeferred(_) => {
-            close_operations(connection, &preauth, OperationKind::Expire, None, now).await?;
+            close_operations(connection, unfinished, OperationKind::Expire, None, now).await?;
             close(connection, &mut preauth, transaction, now).await?;
         }
     }
@@ -205,9 +208,9 @@ pub(super) async fn apply_hold_event(
 }
 
 /// Whether the lock's caller was told, before a reorg, that it had failed.
-async fn was_told(connection: &mut Connection, preauth: &Preauth) -> Result<bool, StoreError> {
-    let open = operations::open_of(connection, preauth.key).await?;
-    Ok(open.is_some_and(|open| open.kind == OperationKind::Authorize && open.failure.is_some()))
+fn was_told(unfinished: &Unfinished) -> bool {
+    let open = unfinished.open.as_ref();
+    open.is_some_and(|open| open.kind == OperationKind::Authorize && open.failure.is_some())
 }
 
 /// A hold was locked under our preauth id with other terms: by a database that knew the invoice otherwise (an old backup
@@ -215,6 +218,7 @@ async fn was_told(connection: &mut Connection, preauth: &Preauth) -> Result<bool
 async fn refuse_foreign_lock(
     connection: &mut Connection,
     mut preauth: Preauth,
+    unfinished: Unfinished,
     position: &Position,
     now: Millis,
 ) -> Result<Applied, StoreError> {
@@ -224,7 +228,7 @@ async fn refuse_foreign_lock(
         return Ok(Applied::Nothing);
     }
     let failure = CallFailure::TermsMismatch;
-    match operations::open_of(connection, preauth.key).await? {
+    match unfinished.open {
         Some(open) if open.kind == OperationKind::Authorize => {
             fail(connection, preauth, &open, &failure, false, now).await?;
         }
@@ -237,15 +241,18 @@ async fn refuse_foreign_lock(
 }
 
 /// What has waited for the lock: a cancel that came too early to be dropped, or an operation a reorg had parked.
-async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
-    if let Some(open) = operations::open_of(connection, preauth.key).await?
-        && open.kind == OperationKind::Authorize
-    {
-        operations::set_state(connection, open.id, OperationState::Done, None, now).await?;
+async fn follow_lock(
+    connection: &mut Connection,
+    preauth: &Preauth,
+    mut unfinished: Unfinished,
+    now: Millis,
+) -> Result<(), StoreError> {
+    if let Some(lock) = unfinished.open.take_if(|open| open.kind == OperationKind::Authorize) {
+        operations::set_state(connection, lock.id, OperationState::Done, None, now).await?;
     }
     if preauth.cancel_requested {
         // What is signed may still land; what is not must not overtake the cancel.
-        for parked in operations::parked_of(connection, preauth.key).await? {
+        for parked in unfinished.parked {
             if !batches::is_in_flight(connection, &parked).await? {
                 operations::set_state(connection, parked.id, OperationState::Superseded, None, now).await?;
             }
@@ -254,7 +261,7 @@ async fn follow_lock(connection: &mut Connection, preauth: &Preauth, now: Millis
             .await?;
         return Ok(());
     }
-    resume_parked(connection, preauth, now).await
+    resume_parked(connection, preauth, unfinished, now).await
 }
 
 async fn close(
@@ -272,15 +279,13 @@ async fn close(
 /// settled amount as it was written, where an operation of ours settled it.
 async fn close_operations(
     connection: &mut Connection,
-    preauth: &Preauth,
+    unfinished: Unfinished,
     kind: OperationKind,
     amount: Option<BaseUnits>,
     now: Millis,
 ) -> Result<Option<TokenAmount>, StoreError> {
-    let open = operations::open_of(connection, preauth.key).await?;
-    let parked = operations::parked_of(connection, preauth.key).await?;
     let mut written = None;
-    for operation in open.into_iter().chain(parked) {
+    for operation in unfinished.open.into_iter().chain(unfinished.parked) {
         let did_it = operation.kind == kind && operation.amount.map(|(units, _)| units) == amount;
         let state = if did_it { OperationState::Done } else { OperationState::Superseded };
         operations::set_state(connection, operation.id, state, None, now).await?;
@@ -296,7 +301,7 @@ async fn apply_failed_call(
     log: &EscrowLog,
     (kind, failure): (OperationKind, &CallFailure),
     position: &Position,
-    preauth: Preauth,
+    (preauth, unfinished): (Preauth, Unfinished),
     now: Millis,
     changed: &mut Vec<PreauthKey>,
 ) -> Result<(), StoreError> {
@@ -304,8 +309,7 @@ async fn apply_failed_call(
     let Some(mined) = changes.mined.iter().find(|mined| mined.receipt.transaction == log.transaction) else {
         return Ok(());
     };
-    let open = operations::open_of(connection, preauth.key).await?;
-    let Some(operation) = open.filter(|open| open.kind == kind && open.batch == Some(mined.batch)) else {
+    let Some(operation) = unfinished.open.filter(|open| open.kind == kind && open.batch == Some(mined.batch)) else {
         return Ok(());
     };
     fail_mined(connection, changes, preauth, &operation, failure, position, now, changed).await
@@ -384,7 +388,8 @@ async fn close_item(
 ) -> Result<(), StoreError> {
     if operation.state == OperationState::Parked {
         let preauth = preauths::by_key(connection, operation.preauth).await?;
-        return resume_parked(connection, &preauth, now).await;
+        let unfinished = operations::unfinished_of(connection, preauth.key).await?;
+        return resume_parked(connection, &preauth, unfinished, now).await;
     }
     if operation.state != OperationState::Batched {
         return Ok(());

@@ -52,7 +52,7 @@ impl World {
                         gas_per_call: 1,
                     };
                     let id = batches::insert(tx, &batch, &[operation], NOW).await?;
-                    assert!(operations::take_into_batch(tx, operation, id, NOW).await?);
+                    assert_eq!(operations::take_into_batch(tx, &[operation], id, NOW).await?, 1);
                     let attempt = Attempt {
                         hash: B256::repeat_byte(name),
                         raw: Bytes::new(),

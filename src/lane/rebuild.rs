@@ -50,7 +50,8 @@ pub async fn rebuild(
         outcomes::delete_at(connection, &position).await?;
         block_times::note(connection, log.block, log.time).await?;
         let preauth = preauths::by_key(connection, key).await?;
-        apply_hold_event(connection, preauth, log.event, &position, now).await?;
+        let unfinished = operations::unfinished_of(connection, key).await?;
+        apply_hold_event(connection, preauth, unfinished, log.event, &position, now).await?;
     }
     let mut rebuilt = preauths::by_key(connection, key).await?;
     keep_written_form(connection, &mut rebuilt, told).await?;

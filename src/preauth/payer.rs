@@ -4,7 +4,7 @@ use alloy::primitives::Address;
 
 use super::{Demand, Refusal, Stop};
 use crate::model::{ChainTime, Consent, PayLinkState, PayTokenHash, TenantId, WalletRole};
-use crate::store::{Connection, pay_links, wallets};
+use crate::store::{Connection, Store, pay_links};
 
 /// How the sender of a creation came to be its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +22,15 @@ impl Payer {
     /// Refuses a sender who must be registered and is not.
     pub(super) async fn may_be_named(
         self,
-        reader: &mut Connection,
+        store: &Store,
         tenant: TenantId,
         sender: Address,
     ) -> Result<(), Stop> {
         let role = WalletRole::Sender;
         match self {
             Self::OfLink(_) => Ok(()),
-            Self::Named => match wallets::registered(reader, tenant, sender, role).await? {
-                Some(_) => Ok(()),
-                None => Err(Refusal::WalletNotRegistered(role).into()),
-            },
+            Self::Named if store.is_registered(tenant, sender, role).await? => Ok(()),
+            Self::Named => Err(Refusal::WalletNotRegistered(role).into()),
         }
     }
 

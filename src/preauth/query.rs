@@ -10,9 +10,7 @@ impl Preauths {
     }
 
     async fn try_find(&self, tenant: &Tenant, invoice: &InvoiceId) -> Result<Option<Snapshot>, StoreError> {
-        let Some(preauth) = self.by_invoice(tenant.id, invoice).await? else { return Ok(None) };
-        let mut reader = self.inner.store.read().await?;
-        Ok(Some(Snapshot::read(&mut reader, preauth).await?))
+        Ok(self.with_open(tenant.id, invoice).await?.map(Snapshot::from))
     }
 
     /// A page of a tenant's preauthorizations, newest first.

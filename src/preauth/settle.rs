@@ -169,9 +169,8 @@ impl Preauths {
                 async move {
                     let preauth = by_invoice(tx, tenant, &invoice).await?;
                     let mut preauth = preauth.ok_or(Refusal::NotFound)?;
-                    let open = operations::open_of(tx, preauth.key).await?;
-                    let parked = operations::parked_of(tx, preauth.key).await?;
-                    if open.iter().chain(&parked).any(|operation| operation.kind == OperationKind::Settle) {
+                    let unfinished = operations::unfinished_of(tx, preauth.key).await?;
+                    if unfinished.open.iter().chain(&unfinished.parked).any(|operation| operation.kind == OperationKind::Settle) {
                         return Err(Refusal::Busy(OperationKind::Settle).into());
                     }
                     preauth.open_schedule().ok_or(Refusal::NothingScheduled)?;

@@ -15,7 +15,7 @@ use crate::model::{
     ALLOWANCE, Account, AmountError, BaseUnits, ChainTime, Consent, Creation, InvoiceId, Rulebook, Schedule,
     Tenant, TenantId, Terms, Token, TokenAmount, WalletRole, derive_preauth_id, hold_with_tip,
 };
-use crate::store::{Connection, preauths, tokens, wallets};
+use crate::store::{Connection, preauths};
 
 /// Terms as they would be locked, and how to consent to them.
 #[derive(Debug, Clone)]
@@ -120,8 +120,7 @@ impl Preauths {
             return Err(Refusal::SameWallet.into());
         }
         let rules = self.inner.rulebooks.of(tenant).await;
-        let mut reader = self.inner.store.read().await?;
-        let token = tokens::by_address(&mut reader, asked.token.address()).await?;
+        let token = self.inner.store.token(asked.token.address()).await?;
         let token = token.filter(|token| token.active).ok_or(Refusal::TokenNotActive)?;
         let amount = in_base_units(asked.amount, token.decimals)?;
         let hold = hold_with_tip(amount, tenant.allowed_tip_bps).map_err(|_| Refusal::AmountTooLarge)?;
@@ -145,27 +144,39 @@ impl Preauths {
             pay_link: matches!(payer, Payer::OfLink(_)),
             scheduled: schedule.is_some(),
         };
-        judged.judge(&mut reader).await?;
-        // The token may have to be asked: nothing of the database is held meanwhile.
-        drop(reader);
+        self.judge(&judged).await?;
         if purpose == Purpose::Lock {
             payer.has_consented(asked.consent)?;
             self.judge_consent(tenant, asked.consent, &token).await?;
         }
 
-        let mut reader = self.inner.store.read().await?;
-        if let Some(sender) = sender {
-            payer.may_be_named(&mut reader, tenant.id, sender).await?;
+        let store = &self.inner.store;
+        let (payer, payee, known) = tokio::join!(
+            async {
+                match sender {
+                    Some(sender) => payer.may_be_named(store, tenant.id, sender).await,
+                    None => Ok(()),
+                }
+            },
+            store.is_registered(tenant.id, receiver, WalletRole::Receiver),
+            self.by_invoice(tenant.id, asked.invoice),
+        );
+        payer?;
+        if !payee? {
+            return Err(Refusal::WalletNotRegistered(WalletRole::Receiver).into());
         }
-        let role = WalletRole::Receiver;
-        if wallets::registered(&mut reader, tenant.id, receiver, role).await?.is_none() {
-            return Err(Refusal::WalletNotRegistered(role).into());
-        }
-        drop(reader);
-        if self.by_invoice(tenant.id, asked.invoice).await?.is_some() {
+        if known?.is_some() {
             return Err(Refusal::InvoiceExists.into());
         }
         Ok(Price { token, schedule, judged })
+    }
+
+    async fn judge(&self, judged: &Judged) -> Result<(), Stop> {
+        if !judged.depends_on_others() {
+            return judged.pass(0);
+        }
+        let mut reader = self.inner.store.read().await?;
+        judged.judge(&mut reader).await
     }
 }
 
@@ -233,6 +244,11 @@ impl Judged {
             Some(sender) => preauths::open_total(connection, self.tenant, sender, contract).await?,
             None => 0,
         };
+        self.pass(open_total)
+    }
+
+    /// The rules, where so much of the sender's is held already, in base units.
+    fn pass(&self, open_total: u128) -> Result<(), Stop> {
         let creation = Creation {
             invoice: &self.invoice,
             sender: self.sender,

@@ -5,8 +5,8 @@ use alloy::primitives::B256;
 
 use super::Preauths;
 use crate::chain::wall_now;
-use crate::model::{InvoiceId, Millis, OperationKind, Preauth, PreauthStatus, TenantId, derive_preauth_id};
-use crate::store::{Connection, StoreError, operations, preauths, unclaimed};
+use crate::model::{InvoiceId, Millis, OperationKind, Preauth, PreauthStatus, TenantId};
+use crate::store::{Connection, Named, StoreError, WithOpen, operations, preauths, unclaimed};
 
 /// What became of the operator's wish to cancel an unclaimed hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,28 +35,37 @@ pub(super) async fn by_invoice(
 }
 
 impl Preauths {
-    /// The same outside of a change: only where there is something to adopt is anything written.
+    /// The same outside of a change.
     pub(super) async fn by_invoice(
         &self,
         tenant: TenantId,
         invoice: &InvoiceId,
     ) -> Result<Option<Preauth>, StoreError> {
-        {
-            let mut reader = self.inner.store.read().await?;
-            let known = preauths::by_invoice(&mut reader, tenant, invoice).await?;
-            if known.is_some()
-                || unclaimed::by_preauth_id(&mut reader, derive_preauth_id(tenant, invoice)).await?.is_none()
-            {
-                return Ok(known);
-            }
+        Ok(self.with_open(tenant, invoice).await?.map(|(preauth, _)| preauth))
+    }
+
+    /// The same with the operation that is open. Only where there is something to adopt is anything written.
+    pub(super) async fn with_open(
+        &self,
+        tenant: TenantId,
+        invoice: &InvoiceId,
+    ) -> Result<Option<WithOpen>, StoreError> {
+        match self.inner.store.named(tenant, invoice).await? {
+            Some(Named::Known(preauth)) => return Ok(Some(*preauth)),
+            None => return Ok(None),
+            Some(Named::Unclaimed) => {}
         }
         let invoice = invoice.clone();
-        let adopted = self
-            .inner
+        self.inner
             .store
-            .write(move |tx| Box::pin(async move { by_invoice(tx, tenant, &invoice).await }))
-            .await?;
-        Ok(adopted)
+            .write(move |tx| {
+                Box::pin(async move {
+                    let Some(preauth) = by_invoice(tx, tenant, &invoice).await? else { return Ok(None) };
+                    let open = operations::open_of(tx, preauth.key).await?;
+                    Ok(Some((preauth, open)))
+                })
+            })
+            .await
     }
 }
 

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{Ending, Preauths, Refusal, Snapshot, Stop, Wait};
 use crate::lane::Watch;
 use crate::model::{CallFailure, Operation, OperationId, OperationState, Preauth, PreauthKey, PreauthStatus};
-use crate::store::{Connection, StoreError, operations, preauths};
+use crate::store::{Connection, StoreError, WithOpen, operations};
 
 /// How an operation ended for the one who asked for it.
 pub(super) enum OperationEnd {
@@ -18,18 +18,22 @@ pub(super) enum OperationEnd {
     Beaten,
 }
 
+impl From<WithOpen> for Snapshot {
+    fn from((preauth, open): WithOpen) -> Self {
+        Self { preauth, pending_operation: open.map(|operation| operation.kind) }
+    }
+}
+
 impl Snapshot {
     pub(super) async fn read(connection: &mut Connection, preauth: Preauth) -> Result<Self, StoreError> {
         let open = operations::open_of(connection, preauth.key).await?;
-        Ok(Self { preauth, pending_operation: open.map(|operation| operation.kind) })
+        Ok((preauth, open).into())
     }
 }
 
 impl Preauths {
     pub(super) async fn snapshot(&self, key: PreauthKey) -> Result<Snapshot, StoreError> {
-        let mut reader = self.inner.store.read().await?;
-        let preauth = preauths::by_key(&mut reader, key).await?;
-        Snapshot::read(&mut reader, preauth).await
+        Ok(self.inner.store.with_open(key).await?.into())
     }
 
     /// Until when a request waits.
@@ -97,10 +101,7 @@ impl Preauths {
     pub(super) async fn until_decided(&self, key: PreauthKey, until: Instant) -> Result<bool, StoreError> {
         let mut watch = self.inner.signals.watch(key);
         loop {
-            let open = {
-                let mut reader = self.inner.store.read().await?;
-                operations::open_of(&mut reader, key).await?
-            };
+            let (_, open) = self.inner.store.with_open(key).await?;
             if open.is_none() {
                 return Ok(true);
             }

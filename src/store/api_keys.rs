@@ -1,11 +1,13 @@
 //! API keys. Only their SHA-256 is stored.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::corrupt;
-use super::{Connection, StoreError, tenants};
-use crate::model::{Millis, Scope, Tenant, TenantId};
+use super::column::{corrupt, json};
+use super::{Connection, KeyHolder, StoreError, tenants};
+use crate::model::{Millis, Scope, TenantId};
 
 /// A key as it is listed: never the key itself.
 #[derive(Debug, Clone)]
@@ -40,22 +42,26 @@ pub async fn insert(
     Ok(())
 }
 
-/// Candidates for a presented key: all live keys with its prefix, each with its hash. The caller compares the hashes in
-/// constant time.
-pub async fn by_prefix(
+/// All live keys with these prefixes, by prefix.
+pub(super) async fn by_prefixes(
     connection: &mut Connection,
-    prefix: &str,
-) -> Result<Vec<(Vec<u8>, Tenant, Vec<Scope>)>, StoreError> {
+    prefixes: Vec<String>,
+) -> Result<HashMap<String, Vec<KeyHolder>>, StoreError> {
     let rows = sqlx::query(
         "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules, hash,
-             scopes
+             scopes, prefix
          FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
-         WHERE prefix = $1 AND revoked_at IS NULL",
+         WHERE prefix IN (SELECT value FROM json_each($1)) AND revoked_at IS NULL",
     )
-    .bind(prefix)
+    .bind(json(&prefixes)?)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| Ok((row.try_get("hash")?, tenants::decode(row)?, scopes(row)?))).collect()
+    let mut found: HashMap<String, Vec<KeyHolder>> = HashMap::with_capacity(prefixes.len());
+    for row in &rows {
+        let holder = (row.try_get("hash")?, tenants::decode(row)?, scopes(row)?);
+        found.entry(row.try_get("prefix")?).or_default().push(holder);
+    }
+    Ok(found)
 }
 
 /// All keys of a tenant, oldest first.

@@ -5,7 +5,7 @@ use futures::TryStreamExt;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{address, b256, corrupt, parsed, signed, unsigned};
+use super::column::{address, b256, corrupt, list, parsed, signed, unsigned};
 use super::unreadable::{Table, apart};
 use super::{Connection, StoreError, UnreadableRow};
 use crate::model::{BatchId, Millis, Operation, OperationId};
@@ -66,14 +66,13 @@ pub async fn insert(
     .fetch_one(&mut *connection)
     .await?;
     let id = BatchId(row.try_get("id")?);
-    for (position, item) in (0i64..).zip(items) {
-        sqlx::query("INSERT INTO batch_items (batch_id, position, operation_id) VALUES ($1, $2, $3)")
-            .bind(id.0)
-            .bind(position)
-            .bind(item.0)
-            .execute(&mut *connection)
-            .await?;
-    }
+    sqlx::query(
+        "INSERT INTO batch_items (batch_id, position, operation_id) SELECT $1, key, value FROM json_each($2)",
+    )
+    .bind(id.0)
+    .bind(list(items.iter().map(|item| item.0)))
+    .execute(&mut *connection)
+    .await?;
     Ok(id)
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use alloy::primitives::{Address, B256};
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -13,6 +14,24 @@ use crate::model::{Account, BaseUnits, CallFailure, ChainTime, Millis, TenantId,
 
 pub(super) fn corrupt(column: &str, why: impl Display) -> StoreError {
     StoreError::Corrupt(format!("{column}: {why}"))
+}
+
+/// Row ids as one value, so that a statement is the same however many there are: `IN (SELECT value FROM json_each($1))`.
+pub(super) fn list(ids: impl IntoIterator<Item = i64>) -> String {
+    let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// The same for blobs: `IN (SELECT unhex(value) FROM json_each($1))`.
+pub(super) fn list_of_blobs<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> String {
+    let blobs: Vec<String> =
+        blobs.into_iter().map(|blob| format!("\"{}\"", alloy::hex::encode(blob))).collect();
+    format!("[{}]", blobs.join(","))
+}
+
+/// The same for texts, and for rows of them.
+pub(super) fn json(values: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(values).map_err(|error| corrupt("json", error))
 }
 
 pub(super) fn address(row: &SqliteRow, column: &str) -> Result<Address, StoreError> {

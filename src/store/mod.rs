@@ -28,10 +28,12 @@ pub mod events;
 #[cfg(test)]
 mod fate;
 pub mod figures;
+mod gathered;
 mod health;
 pub mod histories;
 pub mod idempotency;
 pub mod instance;
+mod lookups;
 pub mod operations;
 pub mod outcomes;
 pub mod pay_links;
@@ -65,11 +67,13 @@ pub use sqlx::SqliteConnection as Connection;
 
 #[cfg(test)]
 pub(crate) use fate::Fate;
+pub use lookups::{KeyHolder, Named, WithOpen};
 pub use health::{DiskFault, FaultKind, Health};
 pub use reader::StoreReader;
 pub use unreadable::{Steps, Table, UnreadableRow};
 
 use health::Pulse;
+use lookups::Lookups;
 use writer::Writer;
 
 /// The database's file in the data folder.
@@ -138,6 +142,12 @@ impl StoreError {
     }
 }
 
+impl From<UnreadableRow> for StoreError {
+    fn from(row: UnreadableRow) -> Self {
+        Self::Unreadable(Box::new(row))
+    }
+}
+
 impl From<MigrateError> for StoreError {
     fn from(error: MigrateError) -> Self {
         match error {
@@ -152,6 +162,7 @@ impl From<MigrateError> for StoreError {
 #[derive(Clone)]
 pub struct Store {
     reads: SqlitePool,
+    lookups: Lookups,
     writer: Writer,
     pulse: Pulse,
     #[cfg(test)]
@@ -214,6 +225,7 @@ impl Store {
             .connect_lazy_with(options.read_only(true));
         let pulse = Pulse::default();
         Ok(Self {
+            lookups: Lookups::spawn(&reads),
             reads,
             writer: Writer::spawn(connection, pulse.clone()).await?,
             pulse,
@@ -243,8 +255,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the pool gives none.
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        #[cfg(test)]
-        self.fate.pass().await;
+        self.pass().await;
         Ok(self.reads.acquire().await?)
     }
 
@@ -254,8 +265,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the pool gives no connection.
     pub async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        #[cfg(test)]
-        self.fate.pass().await;
+        self.pass().await;
         Ok(self.reads.begin().await?)
     }
 
@@ -271,12 +281,17 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        #[cfg(test)]
-        self.fate.pass().await;
+        self.pass().await;
         let written = self.writer.write(change).await;
+        self.pass().await;
+        written
+    }
+
+    /// Where a mortal may die: whenever he waits for the database.
+    #[allow(clippy::unused_async)]
+    async fn pass(&self) {
         #[cfg(test)]
         self.fate.pass().await;
-        written
     }
 
     /// Whether changes can be committed, from now on.

@@ -1,10 +1,12 @@
 //! Operations: what is to be done on chain, written before anything is sent.
 
+use std::collections::HashMap;
+
 use alloy::primitives::{Address, Bytes};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{chain_time, optional_amount, optional_failure, word};
+use super::column::{chain_time, list, optional_amount, optional_failure, word};
 use super::seal::{Sealed, Value, bind};
 use super::unreadable::{Table, apart, each};
 use super::{Connection, StoreError, UnreadableRow, preauths};
@@ -98,15 +100,55 @@ pub async fn open_of(
     sqlx::query(sql).bind(preauth.0).fetch_optional(connection).await?.as_ref().map(decode).transpose()
 }
 
-/// The operations of a preauth that wait for a reorg to be made good, newest first.
-pub async fn parked_of(
+/// The operations of a preauth that are not ended.
+#[derive(Debug, Clone, Default)]
+pub struct Unfinished {
+    pub open: Option<Operation>,
+    /// Those that wait for a reorg to be made good, newest first.
+    pub parked: Vec<Operation>,
+}
+
+impl Unfinished {
+    fn add(&mut self, operation: Operation) {
+        match operation.state {
+            OperationState::Parked => self.parked.push(operation),
+            _ => self.open = Some(operation),
+        }
+    }
+}
+
+/// What is not ended of a preauth's operations.
+pub async fn unfinished_of(
     connection: &mut Connection,
     preauth: PreauthKey,
-) -> Result<Vec<Operation>, StoreError> {
+) -> Result<Unfinished, StoreError> {
+    let mut unfinished = unfinished_of_each(connection, &[preauth]).await?;
+    let of_this = unfinished.remove(&preauth).unwrap_or(Ok(Unfinished::default()));
+    Ok(of_this?)
+}
+
+/// What is not ended of some preauths' operations. A preauth that is not among the answers has none.
+pub async fn unfinished_of_each(
+    connection: &mut Connection,
+    preauths: &[PreauthKey],
+) -> Result<HashMap<PreauthKey, Result<Unfinished, UnreadableRow>>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM operations o WHERE preauth = $1 AND state = 'parked' ORDER BY id DESC"
+        "SELECT {COLUMNS} FROM operations o
+         WHERE preauth IN (SELECT value FROM json_each($1)) AND state IN ('due', 'batched', 'parked') ORDER BY id DESC"
     ));
-    sqlx::query(sql).bind(preauth.0).fetch_all(connection).await?.iter().map(decode).collect()
+    let rows = sqlx::query(sql).bind(list(preauths.iter().map(|key| key.0))).fetch_all(connection).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let of_this = found
+            .entry(PreauthKey(row.try_get("preauth")?))
+            .or_insert_with(|| Ok::<_, UnreadableRow>(Unfinished::default()));
+        match (apart(decode(row))?, of_this.as_mut()) {
+            (Ok(operation), Ok(unfinished)) => unfinished.add(operation),
+            (Err(unreadable), Ok(_)) => *of_this = Err(unreadable),
+            (_, Err(_)) => {}
+        }
+    }
+    Ok(found)
 }
 
 /// The newest operation of a preauth that locks it (`lock`) or closes it, and is done; or, for a lock, in any state.
@@ -311,22 +353,23 @@ pub async fn set_state(
     Ok(())
 }
 
-/// Puts a due operation into a batch. `false`: it was no longer due.
+/// Puts due operations into a batch; says how many of them were still due.
 pub async fn take_into_batch(
     connection: &mut Connection,
-    id: OperationId,
+    ids: &[OperationId],
     batch: BatchId,
     now: Millis,
-) -> Result<bool, StoreError> {
+) -> Result<u64, StoreError> {
     let done = sqlx::query(
-        "UPDATE operations SET state = 'batched', batch_id = $2, updated_at = $3 WHERE id = $1 AND state = 'due'",
+        "UPDATE operations SET state = 'batched', batch_id = $2, updated_at = $3
+         WHERE id IN (SELECT value FROM json_each($1)) AND state = 'due'",
     )
-    .bind(id.0)
+    .bind(list(ids.iter().map(|id| id.0)))
     .bind(batch.0)
     .bind(now.0)
     .execute(connection)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done.rows_affected())
 }
 
 /// Makes an operation due again that a batch carried without effect, not to be tried before `not_before`.

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
+use alloy::hex;
 use alloy::primitives::{Address, B256, Bytes};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::column::{
-    account, address, b256, base_units, chain_time, corrupt, millis, optional_amount, optional_b256,
-    optional_base_units, optional_failure, tenant_id, token_amount, uuid, word,
+    account, address, b256, base_units, chain_time, corrupt, json, list, list_of_blobs, millis, optional_amount,
+    optional_b256, optional_base_units, optional_failure, tenant_id, token_amount, uuid, word,
 };
 use super::seal::{Sealed, Value, bind};
 use super::unreadable::{Table, apart};
@@ -23,9 +24,6 @@ pub(super) const COLUMNS: &str = "id, transaction_id, tenant_id, invoice_id, pre
     receiver, receiver_written, token, token_written, decimals, amount_written, hold, expires_at, consent, status, \
     cancel_requested, settle_at, scheduled, scheduled_written, settled, settled_written, lock_transaction, \
     close_transaction, deferred_refund, failure, created_at, updated_at, terms_seal, state_seal";
-
-/// Keys that one statement asks for.
-const KEYS: usize = 256;
 
 /// What never changes.
 pub(super) const TERMS: Sealed = Sealed {
@@ -253,6 +251,26 @@ pub async fn by_invoice(
     row.as_ref().map(decode).transpose()
 }
 
+/// Preauthorizations by tenant and invoice.
+pub(super) async fn by_invoices(
+    connection: &mut Connection,
+    invoices: &[(TenantId, InvoiceId)],
+) -> Result<HashMap<(TenantId, InvoiceId), Result<Preauth, UnreadableRow>>, StoreError> {
+    let asked = invoices.iter().map(|(tenant, invoice)| (hex::encode(tenant.0.as_bytes()), invoice.as_str()));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS}
+         FROM (SELECT value ->> 0 AS asked_tenant, value ->> 1 AS asked_invoice FROM json_each($1)) CROSS JOIN preauths
+         WHERE tenant_id = unhex(asked_tenant) AND invoice_id = asked_invoice"
+    ));
+    let rows = sqlx::query(sql).bind(json(&asked.collect::<Vec<_>>())?).fetch_all(connection).await?;
+    let invoice = |row: &SqliteRow| {
+        InvoiceId::parse(row.try_get("invoice_id")?).map_err(|error| corrupt("invoice_id", error))
+    };
+    rows.iter()
+        .map(|row| Ok(((tenant_id(row, "tenant_id")?, invoice(row)?), apart(decode(row))?)))
+        .collect()
+}
+
 /// Any preauthorization by its database key, for the workers that serve all tenants.
 pub async fn by_key(connection: &mut Connection, key: PreauthKey) -> Result<Preauth, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE id = $1"));
@@ -264,35 +282,27 @@ pub async fn by_keys(
     connection: &mut Connection,
     keys: &[PreauthKey],
 ) -> Result<HashMap<PreauthKey, Result<Preauth, UnreadableRow>>, StoreError> {
-    let mut found = HashMap::with_capacity(keys.len());
-    for some in keys.chunks(KEYS) {
-        let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
-        let sql = sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} FROM preauths WHERE id IN ({})",
-            places.join(", ")
-        ));
-        let query = some.iter().fold(sqlx::query(sql), |query, key| query.bind(key.0));
-        for row in query.fetch_all(&mut *connection).await? {
-            found.insert(PreauthKey(row.try_get("id")?), apart(decode(&row))?);
-        }
-    }
-    Ok(found)
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths WHERE id IN (SELECT value FROM json_each($1))"
+    ));
+    let rows = sqlx::query(sql).bind(list(keys.iter().map(|key| key.0))).fetch_all(connection).await?;
+    rows.iter().map(|row| Ok((PreauthKey(row.try_get("id")?), apart(decode(row))?))).collect()
 }
 
-/// Any preauthorization by its name on chain and the escrow that holds it, for the observer.
-pub async fn by_preauth_id(
+/// Any preauthorizations by their names on chain and the escrow that holds each, for the observer. What is not among the
+/// answers is not there.
+pub async fn by_preauth_ids(
     connection: &mut Connection,
-    escrow: Address,
-    preauth_id: B256,
-) -> Result<Option<Preauth>, StoreError> {
-    let sql =
-        sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM preauths WHERE preauth_id = $1 AND escrow = $2"));
-    let row = sqlx::query(sql)
-        .bind(preauth_id.as_slice())
-        .bind(escrow.as_slice())
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(decode).transpose()
+    holds: &[(Address, B256)],
+) -> Result<HashMap<(Address, B256), Result<Preauth, UnreadableRow>>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM preauths WHERE preauth_id IN (SELECT unhex(value) FROM json_each($1))"
+    ));
+    let names = list_of_blobs(holds.iter().map(|(_, preauth_id)| preauth_id));
+    let rows = sqlx::query(sql).bind(names).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok(((address(row, "escrow")?, b256(row, "preauth_id")?), apart(decode(row))?)))
+        .collect()
 }
 
 /// Sum of a sender's open holds of a token with a tenant, in base units. The seals are not verified: it bounds what a

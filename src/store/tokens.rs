@@ -1,10 +1,12 @@
 //! Tokens that were admitted.
 
+use std::collections::HashMap;
+
 use alloy::primitives::Address;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{account, corrupt};
+use super::column::{account, corrupt, list_of_blobs};
 use super::{Connection, StoreError};
 use crate::model::{Millis, Token, TokenSigning};
 
@@ -45,9 +47,20 @@ pub async fn set_signing(
 }
 
 pub async fn by_address(connection: &mut Connection, address: Address) -> Result<Option<Token>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM tokens WHERE address = $1"));
-    let row = sqlx::query(sql).bind(address.as_slice()).fetch_optional(connection).await?;
-    row.as_ref().map(decode).transpose()
+    Ok(by_addresses(connection, vec![address]).await?.remove(&address))
+}
+
+/// Tokens by their addresses.
+pub(super) async fn by_addresses(
+    connection: &mut Connection,
+    addresses: Vec<Address>,
+) -> Result<HashMap<Address, Token>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM tokens WHERE address IN (SELECT unhex(value) FROM json_each($1))"
+    ));
+    let rows = sqlx::query(sql).bind(list_of_blobs(addresses)).fetch_all(connection).await?;
+    let tokens = rows.iter().map(decode);
+    tokens.map(|token| token.map(|token| (token.contract.address(), token))).collect()
 }
 
 /// All tokens, in the order in which they were admitted.

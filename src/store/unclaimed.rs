@@ -2,6 +2,7 @@
 
 use alloy::primitives::B256;
 
+use super::column::{b256, list_of_blobs};
 use super::preauths::{COLUMNS, decode, put};
 use super::{Connection, StoreError};
 use crate::model::{InvoiceId, Millis, Preauth, TenantId, derive_preauth_id};
@@ -29,6 +30,22 @@ pub async fn by_preauth_id(
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(decode).transpose()
+}
+
+/// Which of these names are those of unclaimed holds.
+pub(super) async fn among<'a>(
+    connection: &mut Connection,
+    preauth_ids: impl Iterator<Item = &'a B256>,
+) -> Result<Vec<B256>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT preauth_id FROM preauths
+         WHERE preauth_id IN (SELECT unhex(value) FROM json_each($1)) AND tenant_id = $2",
+    )
+    .bind(list_of_blobs(preauth_ids))
+    .bind(TenantId::UNCLAIMED.0.as_bytes().as_slice())
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(|row| b256(row, "preauth_id")).collect()
 }
 
 /// Gives a tenant the unclaimed hold of its invoice, if there is one: that the preauth id follows from both is the proof.

@@ -1,10 +1,13 @@
 //! Registered wallets of a tenant, and the nonces by which a sender proves that a wallet is his.
 
+use std::collections::HashMap;
+
+use alloy::hex;
 use alloy::primitives::{Address, B256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::column::{account, address, corrupt, millis, word};
+use super::column::{account, address, corrupt, json, millis, tenant_id, word};
 use super::{Connection, StoreError};
 use crate::model::{Account, Millis, TenantId, WalletRole};
 
@@ -77,6 +80,31 @@ pub async fn registered(
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(decode).transpose()
+}
+
+/// Which of these registrations are live.
+pub(super) async fn registered_among(
+    connection: &mut Connection,
+    wallets: Vec<(TenantId, Address, WalletRole)>,
+) -> Result<HashMap<(TenantId, Address, WalletRole), ()>, StoreError> {
+    let asked = wallets.iter().map(|(tenant, address, role)| {
+        (hex::encode(tenant.0.as_bytes()), hex::encode(address), role.as_str())
+    });
+    let rows = sqlx::query(
+        "SELECT tenant_id, address, role
+         FROM json_each($1) AS asked CROSS JOIN wallets
+         WHERE tenant_id = unhex(asked.value ->> 0) AND address = unhex(asked.value ->> 1) AND role = asked.value ->> 2
+           AND removed_at IS NULL",
+    )
+    .bind(json(&asked.collect::<Vec<_>>())?)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let role = word(row, "role", WalletRole::parse)?;
+            Ok(((tenant_id(row, "tenant_id")?, address(row, "address")?, role), ()))
+        })
+        .collect()
 }
 
 /// Live registrations after `after` (a wallet's id, 0 for the start), oldest first, at most `limit`.

@@ -4,6 +4,7 @@
 //! hand it their changes; it runs all that have gathered, each in a savepoint of one transaction, commits once, and
 //! only then answers. Idle, a change waits for nobody; busy, one fsync serves hundreds.
 
+use std::iter::Peekable;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -25,6 +26,12 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_TRIES: u32 = 15;
 /// How often it is tried out whether a trouble is over, where nobody else tries it.
 const PROBE: Duration = Duration::from_secs(1);
+
+/// The group's transaction, and the savepoint of its first change. Statements that go together are sent together: each
+/// send wakes SQLite's thread, and that takes longer than the statement does.
+const BEGIN: &str = "BEGIN IMMEDIATE; SAVEPOINT change";
+/// From one change to the next. The commit releases the last.
+const NEXT: &str = "RELEASE change; SAVEPOINT change";
 
 /// Tells the caller what became of his change, once the commit has succeeded or failed.
 type Answer = Box<dyn FnOnce(Result<(), DiskFault>) + Send>;
@@ -189,7 +196,7 @@ async fn commit_group(connection: &mut SqliteConnection, group: Vec<Run>, pulse:
 async fn begin(connection: &mut SqliteConnection, pulse: &Pulse) -> Result<(), DiskFault> {
     let mut tries = 0;
     loop {
-        let Err(error) = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await else {
+        let Err(error) = sqlx::query(BEGIN).execute(&mut *connection).await else {
             return Ok(());
         };
         let fault = DiskFault::of(&error);
@@ -207,7 +214,7 @@ async fn run_group(
     group: Vec<Run>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
-    let mut group = group.into_iter();
+    let mut group = group.into_iter().peekable();
     let ran = run_each(connection, &mut group, answers).await;
     if let Err(error) = &ran {
         let fault = DiskFault::of(error);
@@ -222,17 +229,18 @@ async fn run_group(
 
 async fn run_each(
     connection: &mut SqliteConnection,
-    group: &mut impl Iterator<Item = Run>,
+    group: &mut Peekable<impl Iterator<Item = Run>>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), sqlx::Error> {
-    for run in group {
-        sqlx::query("SAVEPOINT change").execute(&mut *connection).await?;
+    while let Some(run) = group.next() {
         let ran = run(Ok(connection)).await;
         answers.push(ran.answer);
         if !ran.keep {
             sqlx::query("ROLLBACK TO change").execute(&mut *connection).await?;
         }
-        sqlx::query("RELEASE change").execute(&mut *connection).await?;
+        if group.peek().is_some() {
+            sqlx::query(NEXT).execute(&mut *connection).await?;
+        }
     }
     Ok(())
 }

@@ -110,7 +110,9 @@ async fn fill(world: &World, id: B256, holds: i64, on_chain: i64) -> usize {
     let store = Store::open(&world.house.data_dir()).await.expect("the daemon's database");
     let model = {
         let mut reader = store.read().await.expect("a reader");
-        preauths::by_preauth_id(&mut reader, world.ready.escrow, id).await.expect("a row").expect("the model")
+        let hold = (world.ready.escrow, id);
+        let mut found = preauths::by_preauth_ids(&mut reader, &[hold]).await.expect("rows");
+        found.remove(&hold).expect("the model").expect("a row that is whole")
     };
     let overdue = ChainTime(world.chain.now().await - 1_000_000);
     let like_model = move |number: i64| like(&model, number, overdue);
