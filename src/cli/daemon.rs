@@ -20,8 +20,8 @@ use super::surroundings::actor;
 use crate::approvers::Approvers;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
 use crate::http::{
-    AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
-    admin_router, router, webhook_body,
+    AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings,
+    Running, admin_router, router, webhook_body,
 };
 use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};

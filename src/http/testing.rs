@@ -21,8 +21,8 @@ use uuid::Uuid;
 
 use super::api_key;
 use super::{
-    AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings, Running,
-    admin_router, router,
+    AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings,
+    Running, admin_router, router,
 };
 use crate::approvers::Approvers;
 use crate::chain::{Chain, ChainClock, WallClock};

@@ -206,6 +206,9 @@ mod tests {
     #[test]
     fn where_not_even_one_fits_nothing_is_picked() {
         let waiting = vec![due(OperationKind::Settle, 3)];
-        assert!(share_out(waiting, Capacity { items: 240, gas: 30_000, is_wary: false, barred: &HashMap::new() }).is_empty());
+        assert!(
+            share_out(waiting, Capacity { items: 240, gas: 30_000, is_wary: false, barred: &HashMap::new() })
+                .is_empty()
+        );
     }
 }

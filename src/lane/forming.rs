@@ -134,6 +134,7 @@ impl Lane {
         metrics::counter!("preauthd_batches_total").increment(1);
         tracing::info!(batch = %id, items = fit.len(), nonce, transaction = %attempt.hash, "batch signed");
         self.flights.insert(id, Flight::new(fit.len()));
+        self.last_items = fit.len();
         traces::batched(&self.store, id, &attempt).await;
         self.broadcast(id, &attempt).await;
         Ok(Next::Block(TENDING))

@@ -216,11 +216,13 @@ mod tests {
 
     #[test]
     fn the_last_call_is_offered_the_dearest_cap_whatever_the_others_use() {
-        let calls = [OperationKind::Authorize, OperationKind::Settle, OperationKind::Expire].map(|kind| call(kind, 0));
+        let calls = [OperationKind::Authorize, OperationKind::Settle, OperationKind::Expire]
+            .map(|kind| call(kind, 0));
         for (first, last) in [(0, 1), (1, 2), (2, 0)] {
             let needs = [CallNeed::usually(&calls[first]), CallNeed::usually(&calls[last])];
             let (gas, cap) = transaction_gas(&needs);
-            let used = TRANSACTION + needs.iter().map(|need| need.bytes * INPUT_BYTE).sum::<u64>() + needs[0].aside;
+            let used =
+                TRANSACTION + needs.iter().map(|need| need.bytes * INPUT_BYTE).sum::<u64>() + needs[0].aside;
             assert_eq!(cap, call_gas(&calls[first]).max(call_gas(&calls[last])));
             assert!((gas - used) / 64 * 63 >= cap + 5_000);
         }
@@ -235,7 +237,11 @@ mod tests {
         // As long as the API takes them.
         let signature = Bytes::from([&[1; 4_064][..], undeployed.as_slice()].concat());
         let consent = Consent::Erc2612 { permit_signature: signature.clone(), signature }.encode();
-        let gas = transaction_gas(&[CallNeed::at_most(&EscrowCall { consent, ..call(OperationKind::Authorize, 0) })]).0;
+        let gas = transaction_gas(&[CallNeed::at_most(&EscrowCall {
+            consent,
+            ..call(OperationKind::Authorize, 0)
+        })])
+        .0;
         assert!((DEAREST / 10 * 9..DEAREST).contains(&gas), "{gas}");
         for consent in [0, 66, 4_096] {
             assert!(transaction_gas(&[CallNeed::at_most(&call(OperationKind::Authorize, consent))]).0 < gas);

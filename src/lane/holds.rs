@@ -17,7 +17,8 @@ pub(super) struct Holds {
 
 impl Holds {
     pub(super) async fn of(connection: &mut Connection, logs: &[EscrowLog]) -> Result<Self, StoreError> {
-        let mut preauths: HashMap<_, _> = logs.iter().map(|log| ((log.escrow, log.preauth_id), None)).collect();
+        let mut preauths: HashMap<_, _> =
+            logs.iter().map(|log| ((log.escrow, log.preauth_id), None)).collect();
         if preauths.is_empty() {
             return Ok(Self { preauths, unfinished: HashMap::new() });
         }

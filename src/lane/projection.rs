@@ -15,8 +15,8 @@ use crate::store::{
     refunds,
 };
 
-use super::holds::Holds;
 use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
+use super::holds::Holds;
 
 /// A block with all that matters in it, fetched before the change is written.
 #[derive(Debug, Clone)]
@@ -309,7 +309,8 @@ async fn apply_failed_call(
     let Some(mined) = changes.mined.iter().find(|mined| mined.receipt.transaction == log.transaction) else {
         return Ok(());
     };
-    let Some(operation) = unfinished.open.filter(|open| open.kind == kind && open.batch == Some(mined.batch)) else {
+    let Some(operation) = unfinished.open.filter(|open| open.kind == kind && open.batch == Some(mined.batch))
+    else {
         return Ok(());
     };
     fail_mined(connection, changes, preauth, &operation, failure, position, now, changed).await

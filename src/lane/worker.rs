@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use alloy::primitives::Address;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,10 @@ use crate::store::{Store, StoreError, batches};
 pub(super) const IDLE: Duration = Duration::from_secs(5);
 /// How often an open batch is looked after when no block comes.
 pub(super) const TENDING: Duration = Duration::from_millis(500);
+/// So long no operation comes when those that came together are all there: longer than the check of the next few takes.
+const QUIET: Duration = Duration::from_millis(15);
+/// How long an operation waits for others at most.
+const GATHERING: Duration = Duration::from_millis(100);
 
 /// Why a lane could not go on for now.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +70,8 @@ pub struct Lane {
     pub(super) flights: BTreeMap<BatchId, Flight>,
     /// Operations of the next batch at most; halved by a batch that failed as a whole.
     pub(super) max_items: usize,
+    /// Operations of the last batch.
+    pub(super) last_items: usize,
     /// Until when each operation's cap is set aside, where one batch needed more gas than such operations usually use.
     pub(super) wary_until: Option<Instant>,
     /// Gas the key could pay for, and nodes would relay, when last looked at.
@@ -106,6 +113,7 @@ impl Lane {
             part,
             flights: BTreeMap::new(),
             max_items,
+            last_items: 0,
             wary_until: None,
             affordable_gas: u64::MAX,
             barred: HashMap::new(),
@@ -132,11 +140,13 @@ impl Lane {
             // A subscription cannot fail: this lane holds the sender.
             match next {
                 Next::Now => {}
-                Next::Work(at_most) => tokio::select! {
-                    () = stop.cancelled() => return,
-                    _ = work.changed() => {}
-                    () = tokio::time::sleep(at_most) => {}
-                },
+                Next::Work(at_most) => {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        _ = work.changed() => self.let_gather(&mut work).await,
+                        () = tokio::time::sleep(at_most) => {}
+                    }
+                }
                 Next::Block(at_most) => tokio::select! {
                     () = stop.cancelled() => return,
                     _ = blocks.changed() => {}
@@ -144,6 +154,17 @@ impl Lane {
                 },
             }
         }
+    }
+
+    /// Where operations last came in numbers, more follow the first of them at once: it waits for them a little, because
+    /// what does not travel with it waits for its block. One that comes alone does not wait.
+    async fn let_gather(&self, work: &mut watch::Receiver<u64>) {
+        if self.last_items < 2 {
+            return;
+        }
+        let gathered = async { while tokio::time::timeout(QUIET, work.changed()).await.is_ok() {} };
+        // That they go on coming is no reason to wait for ever.
+        let _ = tokio::time::timeout(GATHERING, gathered).await;
     }
 
     /// One step, and what to wait for before the next. Faults are reported and outlived.

@@ -11,7 +11,7 @@ use crate::lane::{CallNeed, fitting, transaction_gas};
 use crate::model::CallFailure;
 
 /// Creations in one dry run at most.
-const GROUP_LIMIT: usize = 60;
+const GROUP_LIMIT: usize = 100;
 /// Gas of one dry run at most: that of the largest transaction.
 const MAX_GAS: u64 = 16_777_216;
 /// Creations that may wait before their callers have to.
@@ -190,7 +190,8 @@ mod tests {
         }
         assert!(groups.len() > 1);
         for group in &groups {
-            let needs: Vec<CallNeed> = group.iter().map(|question| CallNeed::at_most(&question.call)).collect();
+            let needs: Vec<CallNeed> =
+                group.iter().map(|question| CallNeed::at_most(&question.call)).collect();
             assert!(transaction_gas(&needs).0 <= MAX_GAS);
         }
         let asked: Vec<u8> =

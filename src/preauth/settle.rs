@@ -170,7 +170,12 @@ impl Preauths {
                     let preauth = by_invoice(tx, tenant, &invoice).await?;
                     let mut preauth = preauth.ok_or(Refusal::NotFound)?;
                     let unfinished = operations::unfinished_of(tx, preauth.key).await?;
-                    if unfinished.open.iter().chain(&unfinished.parked).any(|operation| operation.kind == OperationKind::Settle) {
+                    if unfinished
+                        .open
+                        .iter()
+                        .chain(&unfinished.parked)
+                        .any(|operation| operation.kind == OperationKind::Settle)
+                    {
                         return Err(Refusal::Busy(OperationKind::Settle).into());
                     }
                     preauth.open_schedule().ok_or(Refusal::NothingScheduled)?;

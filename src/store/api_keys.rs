@@ -42,20 +42,18 @@ pub async fn insert(
     Ok(())
 }
 
+pub(super) const BY_PREFIXES: &str =
+    "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules, hash,
+         scopes, prefix
+     FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
+     WHERE prefix IN (SELECT value FROM json_each($1)) AND revoked_at IS NULL";
+
 /// All live keys with these prefixes, by prefix.
 pub(super) async fn by_prefixes(
     connection: &mut Connection,
     prefixes: Vec<String>,
 ) -> Result<HashMap<String, Vec<KeyHolder>>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules, hash,
-             scopes, prefix
-         FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
-         WHERE prefix IN (SELECT value FROM json_each($1)) AND revoked_at IS NULL",
-    )
-    .bind(json(&prefixes)?)
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query(BY_PREFIXES).bind(json(&prefixes)?).fetch_all(connection).await?;
     let mut found: HashMap<String, Vec<KeyHolder>> = HashMap::with_capacity(prefixes.len());
     for row in &rows {
         let holder = (row.try_get("hash")?, tenants::decode(row)?, scopes(row)?);

@@ -102,7 +102,10 @@ mod tests {
     static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
 
     /// Doubles numbers; knows none above 900, and breaks where 0 is among them.
-    fn double(connection: &mut Connection, keys: Vec<i64>) -> BoxFuture<'_, Result<HashMap<i64, i64>, StoreError>> {
+    fn double(
+        connection: &mut Connection,
+        keys: Vec<i64>,
+    ) -> BoxFuture<'_, Result<HashMap<i64, i64>, StoreError>> {
         async move {
             STATEMENTS.fetch_add(1, Ordering::Relaxed);
             if keys.contains(&0) {

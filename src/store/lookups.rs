@@ -10,7 +10,9 @@ use sqlx::SqlitePool;
 
 use super::gathered::Gathered;
 use super::operations::Unfinished;
-use super::{Connection, Store, StoreError, UnreadableRow, api_keys, operations, preauths, tokens, unclaimed, wallets};
+use super::{
+    Connection, Store, StoreError, UnreadableRow, api_keys, operations, preauths, tokens, unclaimed, wallets,
+};
 use crate::model::{
     InvoiceId, Operation, Preauth, PreauthKey, Scope, Tenant, TenantId, Token, WalletRole, derive_preauth_id,
 };
@@ -160,4 +162,50 @@ fn named(
 
 fn joined(preauth: Read<Preauth>, unfinished: Option<Read<Unfinished>>) -> Read<WithOpen> {
     Ok((preauth?, unfinished.transpose()?.and_then(|unfinished| unfinished.open)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Row;
+
+    /// Whatever the database holds, a lookup costs what it looks up.
+    #[tokio::test]
+    async fn every_lookup_searches_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        for (sql, step) in [
+            (api_keys::BY_PREFIXES.to_owned(), "SEARCH api_keys USING INDEX api_keys_by_prefix (prefix=?)"),
+            (tokens::addresses_sql(), "SEARCH tokens USING INDEX sqlite_autoindex_tokens_1 (address=?)"),
+            (
+                wallets::REGISTERED_AMONG.to_owned(),
+                "SEARCH wallets USING INDEX wallets_registered (tenant_id=? AND address=? AND role=?)",
+            ),
+            (preauths::keys_sql(), "SEARCH preauths USING INTEGER PRIMARY KEY (rowid=?)"),
+            (
+                preauths::invoices_sql(),
+                "SEARCH preauths USING INDEX sqlite_autoindex_preauths_3 (tenant_id=? AND invoice_id=?)",
+            ),
+            (
+                preauths::preauth_ids_sql(),
+                "SEARCH preauths USING INDEX sqlite_autoindex_preauths_2 (preauth_id=?)",
+            ),
+            (operations::unfinished_sql(), "SEARCH o USING INDEX operations_of_preauth (preauth=?)"),
+            (
+                unclaimed::AMONG.to_owned(),
+                "SEARCH preauths USING INDEX sqlite_autoindex_preauths_2 (preauth_id=?)",
+            ),
+        ] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = sqlx::query(explain).fetch_all(&mut *reader).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+            assert!(plan.iter().any(|line| line == step), "{step}: {plan:#?}");
+            // What is asked for is a list in memory; nothing else is read from end to end, and nothing is sorted.
+            let is_slow = |line: &String| {
+                line.contains("ORDER BY") || line.starts_with("SCAN") && !line.contains("VIRTUAL TABLE")
+            };
+            assert!(!plan.iter().any(is_slow), "{plan:#?}");
+        }
+    }
 }

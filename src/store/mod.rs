@@ -67,8 +67,8 @@ pub use sqlx::SqliteConnection as Connection;
 
 #[cfg(test)]
 pub(crate) use fate::Fate;
-pub use lookups::{KeyHolder, Named, WithOpen};
 pub use health::{DiskFault, FaultKind, Health};
+pub use lookups::{KeyHolder, Named, WithOpen};
 pub use reader::StoreReader;
 pub use unreadable::{Steps, Table, UnreadableRow};
 

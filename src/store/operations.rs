@@ -127,16 +127,22 @@ pub async fn unfinished_of(
     Ok(of_this?)
 }
 
+/// The order is that of the index, backwards: newest first.
+pub(super) fn unfinished_sql() -> String {
+    format!(
+        "SELECT {COLUMNS} FROM operations o
+         WHERE preauth IN (SELECT value FROM json_each($1)) AND state IN ('due', 'batched', 'parked')
+         ORDER BY preauth DESC, id DESC"
+    )
+}
+
 /// What is not ended of some preauths' operations. A preauth that is not among the answers has none.
 pub async fn unfinished_of_each(
     connection: &mut Connection,
     preauths: &[PreauthKey],
 ) -> Result<HashMap<PreauthKey, Result<Unfinished, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM operations o
-         WHERE preauth IN (SELECT value FROM json_each($1)) AND state IN ('due', 'batched', 'parked') ORDER BY id DESC"
-    ));
-    let rows = sqlx::query(sql).bind(list(preauths.iter().map(|key| key.0))).fetch_all(connection).await?;
+    let unfinished = sqlx::query(sqlx::AssertSqlSafe(unfinished_sql()));
+    let rows = unfinished.bind(list(preauths.iter().map(|key| key.0))).fetch_all(connection).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
         let of_this = found

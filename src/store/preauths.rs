@@ -9,8 +9,9 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::column::{
-    account, address, b256, base_units, chain_time, corrupt, json, list, list_of_blobs, millis, optional_amount,
-    optional_b256, optional_base_units, optional_failure, tenant_id, token_amount, uuid, word,
+    account, address, b256, base_units, chain_time, corrupt, json, list, list_of_blobs, millis,
+    optional_amount, optional_b256, optional_base_units, optional_failure, tenant_id, token_amount, uuid,
+    word,
 };
 use super::seal::{Sealed, Value, bind};
 use super::unreadable::{Table, apart};
@@ -251,24 +252,36 @@ pub async fn by_invoice(
     row.as_ref().map(decode).transpose()
 }
 
+pub(super) fn keys_sql() -> String {
+    format!("SELECT {COLUMNS} FROM preauths WHERE id IN (SELECT value FROM json_each($1))")
+}
+
+pub(super) fn preauth_ids_sql() -> String {
+    format!("SELECT {COLUMNS} FROM preauths WHERE preauth_id IN (SELECT unhex(value) FROM json_each($1))")
+}
+
+pub(super) fn invoices_sql() -> String {
+    format!(
+        "SELECT {COLUMNS}
+         FROM (SELECT value ->> 0 AS asked_tenant, value ->> 1 AS asked_invoice FROM json_each($1)) CROSS JOIN preauths
+         WHERE tenant_id = unhex(asked_tenant) AND invoice_id = asked_invoice"
+    )
+}
+
 /// Preauthorizations by tenant and invoice.
 pub(super) async fn by_invoices(
     connection: &mut Connection,
     invoices: &[(TenantId, InvoiceId)],
 ) -> Result<HashMap<(TenantId, InvoiceId), Result<Preauth, UnreadableRow>>, StoreError> {
     let asked = invoices.iter().map(|(tenant, invoice)| (hex::encode(tenant.0.as_bytes()), invoice.as_str()));
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS}
-         FROM (SELECT value ->> 0 AS asked_tenant, value ->> 1 AS asked_invoice FROM json_each($1)) CROSS JOIN preauths
-         WHERE tenant_id = unhex(asked_tenant) AND invoice_id = asked_invoice"
-    ));
-    let rows = sqlx::query(sql).bind(json(&asked.collect::<Vec<_>>())?).fetch_all(connection).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(invoices_sql()))
+        .bind(json(&asked.collect::<Vec<_>>())?)
+        .fetch_all(connection)
+        .await?;
     let invoice = |row: &SqliteRow| {
         InvoiceId::parse(row.try_get("invoice_id")?).map_err(|error| corrupt("invoice_id", error))
     };
-    rows.iter()
-        .map(|row| Ok(((tenant_id(row, "tenant_id")?, invoice(row)?), apart(decode(row))?)))
-        .collect()
+    rows.iter().map(|row| Ok(((tenant_id(row, "tenant_id")?, invoice(row)?), apart(decode(row))?))).collect()
 }
 
 /// Any preauthorization by its database key, for the workers that serve all tenants.
@@ -282,10 +295,10 @@ pub async fn by_keys(
     connection: &mut Connection,
     keys: &[PreauthKey],
 ) -> Result<HashMap<PreauthKey, Result<Preauth, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE id IN (SELECT value FROM json_each($1))"
-    ));
-    let rows = sqlx::query(sql).bind(list(keys.iter().map(|key| key.0))).fetch_all(connection).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(keys_sql()))
+        .bind(list(keys.iter().map(|key| key.0)))
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(|row| Ok((PreauthKey(row.try_get("id")?), apart(decode(row))?))).collect()
 }
 
@@ -295,11 +308,8 @@ pub async fn by_preauth_ids(
     connection: &mut Connection,
     holds: &[(Address, B256)],
 ) -> Result<HashMap<(Address, B256), Result<Preauth, UnreadableRow>>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths WHERE preauth_id IN (SELECT unhex(value) FROM json_each($1))"
-    ));
     let names = list_of_blobs(holds.iter().map(|(_, preauth_id)| preauth_id));
-    let rows = sqlx::query(sql).bind(names).fetch_all(connection).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(preauth_ids_sql())).bind(names).fetch_all(connection).await?;
     rows.iter()
         .map(|row| Ok(((address(row, "escrow")?, b256(row, "preauth_id")?), apart(decode(row))?)))
         .collect()

@@ -50,15 +50,19 @@ pub async fn by_address(connection: &mut Connection, address: Address) -> Result
     Ok(by_addresses(connection, vec![address]).await?.remove(&address))
 }
 
+pub(super) fn addresses_sql() -> String {
+    format!("SELECT {COLUMNS} FROM tokens WHERE address IN (SELECT unhex(value) FROM json_each($1))")
+}
+
 /// Tokens by their addresses.
 pub(super) async fn by_addresses(
     connection: &mut Connection,
     addresses: Vec<Address>,
 ) -> Result<HashMap<Address, Token>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM tokens WHERE address IN (SELECT unhex(value) FROM json_each($1))"
-    ));
-    let rows = sqlx::query(sql).bind(list_of_blobs(addresses)).fetch_all(connection).await?;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(addresses_sql()))
+        .bind(list_of_blobs(addresses))
+        .fetch_all(connection)
+        .await?;
     let tokens = rows.iter().map(decode);
     tokens.map(|token| token.map(|token| (token.contract.address(), token))).collect()
 }

@@ -32,19 +32,20 @@ pub async fn by_preauth_id(
     row.as_ref().map(decode).transpose()
 }
 
+/// `+`, so that it is searched by name: a tenant that is nobody may have many.
+pub(super) const AMONG: &str = "SELECT preauth_id FROM preauths
+     WHERE preauth_id IN (SELECT unhex(value) FROM json_each($1)) AND +tenant_id = $2";
+
 /// Which of these names are those of unclaimed holds.
 pub(super) async fn among<'a>(
     connection: &mut Connection,
     preauth_ids: impl Iterator<Item = &'a B256>,
 ) -> Result<Vec<B256>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT preauth_id FROM preauths
-         WHERE preauth_id IN (SELECT unhex(value) FROM json_each($1)) AND tenant_id = $2",
-    )
-    .bind(list_of_blobs(preauth_ids))
-    .bind(TenantId::UNCLAIMED.0.as_bytes().as_slice())
-    .fetch_all(connection)
-    .await?;
+    let rows = sqlx::query(AMONG)
+        .bind(list_of_blobs(preauth_ids))
+        .bind(TenantId::UNCLAIMED.0.as_bytes().as_slice())
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(|row| b256(row, "preauth_id")).collect()
 }
 

@@ -82,6 +82,12 @@ pub async fn registered(
     row.as_ref().map(decode).transpose()
 }
 
+pub(super) const REGISTERED_AMONG: &str =
+    "SELECT tenant_id, address, role
+     FROM json_each($1) AS asked CROSS JOIN wallets
+     WHERE tenant_id = unhex(asked.value ->> 0) AND address = unhex(asked.value ->> 1) AND role = asked.value ->> 2
+       AND removed_at IS NULL";
+
 /// Which of these registrations are live.
 pub(super) async fn registered_among(
     connection: &mut Connection,
@@ -90,15 +96,8 @@ pub(super) async fn registered_among(
     let asked = wallets.iter().map(|(tenant, address, role)| {
         (hex::encode(tenant.0.as_bytes()), hex::encode(address), role.as_str())
     });
-    let rows = sqlx::query(
-        "SELECT tenant_id, address, role
-         FROM json_each($1) AS asked CROSS JOIN wallets
-         WHERE tenant_id = unhex(asked.value ->> 0) AND address = unhex(asked.value ->> 1) AND role = asked.value ->> 2
-           AND removed_at IS NULL",
-    )
-    .bind(json(&asked.collect::<Vec<_>>())?)
-    .fetch_all(connection)
-    .await?;
+    let rows =
+        sqlx::query(REGISTERED_AMONG).bind(json(&asked.collect::<Vec<_>>())?).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
             let role = word(row, "role", WalletRole::parse)?;

@@ -84,6 +84,32 @@ fn reason(answer: &Answer) -> String {
 }
 
 #[tokio::test]
+async fn a_token_that_takes_more_gas_in_a_block_than_in_dry_runs_fails_nobody() {
+    let market = Market::open().await;
+    let (world, chain) = (&market.world, &market.world.chain);
+    // More than is set aside for a lock that was not tried before, and less than its cap.
+    market.mood(MoodyToken::setHungerCall { gas: U256::from(50_000) }).await;
+    chain.hold_still().await;
+    let first = invoice("INV");
+    world.create(&first, &market.honest).amount("1").respond_async().send().await.is(202);
+    chain.until_waiting(1).await;
+    let names: Vec<String> = (0..40).map(|_| invoice("INV")).collect();
+    for name in &names {
+        let creation = world.create(name, &market.moody.0).token(market.token()).amount("1");
+        creation.respond_async().send().await.is(202);
+    }
+    chain.mine().await;
+    assert_eq!(chain.until_waiting(1).await.len(), 1, "one transaction carries all of them");
+    chain.mine_every(1).await;
+    for name in &names {
+        world.becomes(name, "AUTHORIZED").await;
+    }
+    assert!(world.log().contains("succeeded=false"), "the gas sufficed, so nothing was put to the test");
+    let transactions = chain.lock_transactions().await;
+    assert!(transactions <= 6, "{transactions}");
+}
+
+#[tokio::test]
 async fn a_paused_token_fails_its_own_settlement_and_not_its_neighbours() {
     let market = Market::open().await;
     let world = &market.world;
