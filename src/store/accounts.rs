@@ -157,6 +157,7 @@ async fn carried_as(
 #[cfg(test)]
 mod tests {
     use super::super::Store;
+    use super::super::testing::plan_of;
     use super::*;
 
     /// Every step of the plan finds its rows by an index, and nothing is sorted: a day of a database of any size costs what
@@ -180,9 +181,7 @@ mod tests {
             ),
         ];
         for (sql, step) in plans {
-            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-            let rows = sqlx::query(explain).fetch_all(&mut *reader).await.unwrap();
-            let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+            let plan = plan_of(&mut reader, sql).await;
             assert!(plan.iter().any(|line| line.starts_with(step)), "{step}: {plan:?}");
             let is_slow = |line: &String| line.starts_with("SCAN") || line.contains("TEMP B-TREE");
             assert!(!plan.iter().any(is_slow), "{plan:?}");

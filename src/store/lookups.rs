@@ -166,8 +166,8 @@ fn joined(preauth: Read<Preauth>, unfinished: Option<Read<Unfinished>>) -> Read<
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::plan_of;
     use super::*;
-    use sqlx::Row;
 
     /// Whatever the database holds, a lookup costs what it looks up.
     #[tokio::test]
@@ -197,9 +197,7 @@ mod tests {
                 "SEARCH preauths USING INDEX sqlite_autoindex_preauths_2 (preauth_id=?)",
             ),
         ] {
-            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-            let rows = sqlx::query(explain).fetch_all(&mut *reader).await.unwrap();
-            let plan: Vec<String> = rows.iter().map(|row| row.try_get("detail").unwrap()).collect();
+            let plan = plan_of(&mut reader, &sql).await;
             assert!(plan.iter().any(|line| line == step), "{step}: {plan:#?}");
             // What is asked for is a list in memory; nothing else is read from end to end, and nothing is sorted.
             let is_slow = |line: &String| {

@@ -46,6 +46,8 @@ mod seal;
 mod seal_tests;
 mod sealing;
 pub mod tenants;
+#[cfg(test)]
+mod testing;
 pub mod tokens;
 pub mod unclaimed;
 mod unreadable;
