@@ -111,7 +111,7 @@ impl Daemon {
 
         let signals = Signals::default();
         let standing = Standing::default();
-        let observer = Observer::prepare(
+        let mut observer = Observer::prepare(
             store.clone(),
             chain.clone(),
             signals.clone(),

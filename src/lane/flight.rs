@@ -30,6 +30,7 @@ const UNKNOWN_ITEMS: usize = 2;
 pub(super) struct Flight {
     /// Operations it carries; at least two where that is not known.
     pub(super) items: usize,
+    pub(super) begun: Instant,
     attempt_since: Instant,
     last_sent: Option<Instant>,
     accepted: bool,
@@ -38,9 +39,9 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    #[allow(clippy::disallowed_methods)]
     pub(super) fn new(items: usize) -> Self {
-        Self { items, attempt_since: Instant::now(), last_sent: None, accepted: false, capped: false }
+        let now = Instant::now();
+        Self { items, begun: now, attempt_since: now, last_sent: None, accepted: false, capped: false }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256};
 
+use super::journal::Journal;
 use crate::chain::EscrowLog;
 use crate::model::{Preauth, PreauthKey};
 use crate::store::operations::Unfinished;
@@ -35,9 +36,11 @@ impl Holds {
         &mut self,
         connection: &mut Connection,
         log: &EscrowLog,
+        journal: &mut Journal,
     ) -> Result<Option<(Preauth, Unfinished)>, StoreError> {
         let hold = (log.escrow, log.preauth_id);
         if !self.preauths.contains_key(&hold) {
+            journal.write(connection).await?;
             let again = Self::of(connection, std::slice::from_ref(log)).await?;
             self.preauths.extend(again.preauths);
             self.unfinished.extend(again.unfinished);

@@ -16,6 +16,7 @@ mod forming;
 mod gap;
 mod gas;
 mod holds;
+mod journal;
 mod meter;
 mod nonce;
 mod observer;
@@ -25,6 +26,7 @@ mod projection_tests;
 mod rebuild;
 #[cfg(test)]
 mod rebuild_tests;
+mod rhythm;
 mod rollback;
 mod signals;
 mod signing;

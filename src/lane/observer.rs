@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use futures::FutureExt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::projection::{BlockChanges, MinedBatch, take_in};
+use super::rhythm::Rhythm;
 use super::rollback::roll_back_to;
 use super::{LaneSettings, Signals, Standing, backoff, traces};
 use crate::chain::{
@@ -25,7 +27,7 @@ use crate::store::{Steps, Store, StoreError, batches, blocks, instance, operatio
 
 /// The part of [`Standing`] the observer answers for.
 const PART: &str = "chain";
-/// After a send the next block is looked for this soon; the interval doubles up to the ordinary one.
+/// After a send the next block is looked for this soon; the interval doubles up to that of the chain's rhythm.
 const EAGER: Duration = Duration::from_millis(2);
 /// Blocks whose logs are fetched by one request while catching up on what is too deep to reorg.
 const RANGE: u64 = 1_000;
@@ -80,6 +82,9 @@ pub struct Observer {
     settings: LaneSettings,
     /// How long to wait before the next look.
     pause: Duration,
+    rhythm: Rhythm,
+    /// A batch is in flight: somebody waits for the block that brings it.
+    is_awaited: bool,
     /// Steps that failed, one after the other.
     failures: u32,
 }
@@ -120,7 +125,18 @@ impl Observer {
         let clock = ChainClock::starting_at(tip.number, tip.timestamp, wall);
         show_block(tip.number);
         let pause = settings.poll_interval;
-        Ok(Self { store, chain, clock, signals, standing, settings, pause, failures: 0 })
+        Ok(Self {
+            store,
+            chain,
+            clock,
+            signals,
+            standing,
+            settings,
+            pause,
+            rhythm: Rhythm::default(),
+            is_awaited: false,
+            failures: 0,
+        })
     }
 
     /// The chain's clock, moved by this observer.
@@ -130,7 +146,7 @@ impl Observer {
     }
 
     /// Takes in everything up to the chain's head.
-    pub async fn catch_up(&self) -> Result<(), ObserverError> {
+    pub async fn catch_up(&mut self) -> Result<(), ObserverError> {
         loop {
             match self.step().await {
                 Ok(Step::Moved | Step::WentBack) => {}
@@ -156,7 +172,10 @@ impl Observer {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                () = self.signals.block_expected(), if self.failures == 0 => self.pause = EAGER,
+                () = self.signals.block_expected(), if self.failures == 0 => {
+                    self.pause = EAGER;
+                    self.is_awaited = true;
+                }
             }
         }
     }
@@ -173,7 +192,7 @@ impl Observer {
                     Step::WentBack => Rest::For(EAGER),
                     Step::AtHead => {
                         let pause = self.pause;
-                        self.pause = (pause * 2).min(self.settings.poll_interval);
+                        self.pause = (pause * 2).min(self.between_looks());
                         Rest::For(pause)
                     }
                 }
@@ -193,9 +212,16 @@ impl Observer {
         }
     }
 
+    /// While somebody waits, one look more costs less than his time.
+    fn between_looks(&self) -> Duration {
+        let ordinary = self.settings.poll_interval;
+        if self.is_awaited { self.rhythm.between_looks(Instant::now(), ordinary) } else { ordinary }
+    }
+
     /// Takes in the next block, goes back after a reorg, or finds that there is nothing new.
-    async fn step(&self) -> Result<Step, ObserverError> {
+    async fn step(&mut self) -> Result<Step, ObserverError> {
         let head = self.chain.head().await?;
+        self.rhythm.saw(head.number, Instant::now());
         let tip = self.tip().await?;
         let confirmed = head.number.saturating_sub(self.settings.confirmations.saturating_sub(1));
 
@@ -232,7 +258,7 @@ impl Observer {
         Ok(stored.is_none_or(|stored| stored.number != header.number || stored.hash == header.hash))
     }
 
-    async fn take_block(&self, block: &BlockView) -> Result<Step, ObserverError> {
+    async fn take_block(&mut self, block: &BlockView) -> Result<Step, ObserverError> {
         let (escrows, open) = self.interests().await?;
         let logs = if block.transactions.is_empty() {
             Vec::new()
@@ -253,6 +279,7 @@ impl Observer {
         if !self.chain.agrees_on_block(&escrows, block, &logs, &receipts).await? {
             return Ok(Step::AtHead);
         }
+        self.is_awaited = open.len() > mined.len();
         self.write_down(block.header, with_own_logs(logs, &mined), mined).await
     }
 

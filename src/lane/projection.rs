@@ -1,7 +1,5 @@
 //! What a block did to our preauths, written down in one change: the only place where on-chain outcomes become state.
 
-use alloy::primitives::B256;
-
 use crate::chain::{BlockHeader, EscrowEvent, EscrowLog, Receipt};
 use crate::model::{
     BaseUnits, BatchId, CallFailure, EventKind, HoldEvent, Millis, Operation, OperationKind, OperationState,
@@ -9,14 +7,14 @@ use crate::model::{
 };
 use crate::store::blocks::Block;
 use crate::store::operations::Unfinished;
-use crate::store::outcomes::{OutcomeKind, Position};
+use crate::store::outcomes::{Outcome, OutcomeKind, Position};
 use crate::store::{
-    Connection, Steps, StoreError, batches, block_times, blocks, events, operations, outcomes, preauths,
-    refunds,
+    Connection, Steps, StoreError, batches, block_times, blocks, operations, outcomes, preauths, refunds,
 };
 
 use super::endings::{carried_without_effect, fail, is_final, is_too_early, resume_parked};
 use super::holds::Holds;
+use super::journal::Journal;
 
 /// A block with all that matters in it, fetched before the change is written.
 #[derive(Debug, Clone)]
@@ -46,12 +44,14 @@ pub(super) async fn take_in(
     steps: &mut Steps,
 ) -> Result<Vec<PreauthKey>, StoreError> {
     let mut changed = Vec::new();
+    let mut journal = Journal::of_block(connection, changes.header.number, now).await?;
     let mut holds = Holds::of(connection, &changes.logs).await?;
     for log in &changes.logs {
         steps.begin(connection).await?;
-        let applied = apply_log(connection, changes, log, &mut holds, now, &mut changed).await;
-        steps.end(connection, applied).await?;
+        let applied = apply_log(connection, changes, log, &mut holds, &mut journal, &mut changed).await;
+        journal.end_step(connection, steps, applied).await?;
     }
+    journal.write(connection).await?;
     for mined in &changes.mined {
         close_batch(connection, changes, mined, now, &mut changed, steps).await?;
     }
@@ -70,10 +70,10 @@ async fn apply_log(
     changes: &BlockChanges,
     log: &EscrowLog,
     holds: &mut Holds,
-    now: Millis,
+    journal: &mut Journal,
     changed: &mut Vec<PreauthKey>,
 ) -> Result<(), StoreError> {
-    let Some((preauth, unfinished)) = holds.take(connection, log).await? else {
+    let Some((preauth, unfinished)) = holds.take(connection, log, journal).await? else {
         tracing::debug!(preauth_id = %log.preauth_id, "a log of the escrow is about no preauth of this database");
         return Ok(());
     };
@@ -96,21 +96,21 @@ async fn apply_log(
                 (*kind, failure),
                 &position,
                 (preauth, unfinished),
-                now,
+                journal.now(),
                 changed,
             )
             .await;
         }
     };
     let key = preauth.key;
-    match apply_hold_event(connection, preauth, unfinished, event, &position, now).await? {
+    match apply_hold_event(connection, journal, preauth, unfinished, event, &position).await? {
         Applied::Nothing => {}
         Applied::Quietly => changed.push(key),
         Applied::Moved(mut preauth, kind) => {
             changed.push(key);
             // The log of a refund that was put off follows that of the close: both are one thing to a merchant.
             preauth.deferred_refund = deferred_with(changes, log).or(preauth.deferred_refund);
-            events::insert(connection, &preauth, kind, now).await?;
+            journal.tell(*preauth, kind);
         }
     }
     Ok(())
@@ -137,37 +137,39 @@ pub(super) enum Applied {
     Moved(Box<Preauth>, EventKind),
 }
 
-/// Moves a preauth by what the chain did to its hold. Tells nobody: the observer does, a rebuild does not.
+/// Moves a preauth by what the chain did to its hold, in the journal. Tells nobody: the observer does, a rebuild does not.
 pub(super) async fn apply_hold_event(
     connection: &mut Connection,
+    journal: &mut Journal,
     mut preauth: Preauth,
     unfinished: Unfinished,
     event: HoldEvent,
     position: &Position,
-    now: Millis,
 ) -> Result<Applied, StoreError> {
-    let (outcome, arrow, told) = match event {
+    if journal.knows(position) {
+        return Ok(Applied::Nothing);
+    }
+    let (kind, arrow, told) = match event {
         HoldEvent::Locked(terms) if terms != preauth.terms() => {
-            return refuse_foreign_lock(connection, preauth, unfinished, position, now).await;
+            return refuse_foreign_lock(connection, journal, preauth, unfinished, position).await;
         }
         HoldEvent::Locked(_) => (OutcomeKind::Locked, PreauthEvent::Locked, EventKind::Authorized),
         HoldEvent::Settled(_) => (OutcomeKind::Settled, PreauthEvent::Settled, EventKind::Settled),
         HoldEvent::Cancelled => (OutcomeKind::Cancelled, PreauthEvent::Cancelled, EventKind::Cancelled),
         HoldEvent::Expired => (OutcomeKind::Expired, PreauthEvent::Expired, EventKind::Expired),
         HoldEvent::RefundDeferred(amount) => {
-            let is_new =
-                outcomes::insert(connection, preauth.key, OutcomeKind::RefundDeferred, position).await?;
-            if is_new {
-                preauth.deferred_refund = Some(amount);
-                preauths::save(connection, &preauth, now).await?;
-                refunds::insert(connection, &preauth).await?;
-            }
-            return Ok(if is_new { Applied::Quietly } else { Applied::Nothing });
+            journal.note(Outcome {
+                preauth: preauth.key,
+                kind: OutcomeKind::RefundDeferred,
+                position: *position,
+            });
+            preauth.deferred_refund = Some(amount);
+            journal.save(&preauth);
+            refunds::insert(connection, &preauth).await?;
+            return Ok(Applied::Quietly);
         }
     };
-    if !outcomes::insert(connection, preauth.key, outcome, position).await? {
-        return Ok(Applied::Nothing);
-    }
+    journal.note(Outcome { preauth: preauth.key, kind, position: *position });
     // Its caller was told that it failed, or it was dropped, and it landed all the same: nobody wants it any more.
     if arrow == PreauthEvent::Locked && (preauth.status != PreauthStatus::Pending || was_told(&unfinished)) {
         preauth.cancel_requested = true;
@@ -180,29 +182,24 @@ pub(super) async fn apply_hold_event(
             return Ok(Applied::Nothing);
         }
     }
-    let transaction = position.transaction;
-    match event {
-        HoldEvent::Locked(_) => {
-            preauth.lock_transaction = Some(transaction);
-            preauth.failure = None;
-            preauths::save(connection, &preauth, now).await?;
-            follow_lock(connection, &preauth, unfinished, now).await?;
-        }
-        HoldEvent::Settled(amount) => {
-            let written =
-                close_operations(connection, unfinished, OperationKind::Settle, Some(amount), now).await?;
+    preauth.failure = None;
+    if let HoldEvent::Locked(_) = event {
+        preauth.lock_transaction = Some(position.transaction);
+        journal.save(&preauth);
+        follow_lock(connection, journal, &preauth, unfinished).await?;
+    } else {
+        preauth.close_transaction = Some(position.transaction);
+        let (closer, amount) = match event {
+            HoldEvent::Settled(amount) => (OperationKind::Settle, Some(amount)),
+            HoldEvent::Cancelled => (OperationKind::Cancel, None),
+            _ => (OperationKind::Expire, None),
+        };
+        let written = close_operations(journal, unfinished, closer, amount);
+        if let Some(amount) = amount {
             let written = written.unwrap_or_else(|| amount.in_tokens(preauth.decimals));
             preauth.settlement = Some(Settlement { amount, written });
-            close(connection, &mut preauth, transaction, now).await?;
         }
-        HoldEvent::Cancelled => {
-            close_operations(connection, unfinished, OperationKind::Cancel, None, now).await?;
-            close(connection, &mut preauth, transaction, now).await?;
-        }
-        HoldEvent::Expired | HoldEvent::RefundDeferred(_) => {
-            close_operations(connection, unfinished, OperationKind::Expire, None, now).await?;
-            close(connection, &mut preauth, transaction, now).await?;
-        }
+        journal.save(&preauth);
     }
     Ok(Applied::Moved(Box::new(preauth), told))
 }
@@ -217,24 +214,22 @@ fn was_told(unfinished: &Unfinished) -> bool {
 /// was restored). The row cannot stand for that hold.
 async fn refuse_foreign_lock(
     connection: &mut Connection,
+    journal: &mut Journal,
     mut preauth: Preauth,
     unfinished: Unfinished,
     position: &Position,
-    now: Millis,
 ) -> Result<Applied, StoreError> {
     tracing::error!(invoice = %preauth.invoice, preauth_id = %preauth.preauth_id,
         "a hold was locked under this preauth id with other terms");
-    if !outcomes::insert(connection, preauth.key, OutcomeKind::LockFailed, position).await? {
-        return Ok(Applied::Nothing);
-    }
+    journal.note(Outcome { preauth: preauth.key, kind: OutcomeKind::LockFailed, position: *position });
     let failure = CallFailure::TermsMismatch;
     match unfinished.open {
         Some(open) if open.kind == OperationKind::Authorize => {
-            fail(connection, preauth, &open, &failure, false, now).await?;
+            fail(connection, preauth, &open, &failure, false, journal.now()).await?;
         }
         _ => {
             preauth.failure = Some(failure);
-            preauths::save(connection, &preauth, now).await?;
+            journal.save(&preauth);
         }
     }
     Ok(Applied::Quietly)
@@ -243,13 +238,19 @@ async fn refuse_foreign_lock(
 /// What has waited for the lock: a cancel that came too early to be dropped, or an operation a reorg had parked.
 async fn follow_lock(
     connection: &mut Connection,
+    journal: &mut Journal,
     preauth: &Preauth,
     mut unfinished: Unfinished,
-    now: Millis,
 ) -> Result<(), StoreError> {
     if let Some(lock) = unfinished.open.take_if(|open| open.kind == OperationKind::Authorize) {
-        operations::set_state(connection, lock.id, OperationState::Done, None, now).await?;
+        journal.end(lock.id, true);
     }
+    if !preauth.cancel_requested && unfinished.parked.is_empty() {
+        return Ok(());
+    }
+    // A preauth has one open operation: the lock ends before another is.
+    journal.write(connection).await?;
+    let now = journal.now();
     if preauth.cancel_requested {
         // What is signed may still land; what is not must not overtake the cancel.
         for parked in unfinished.parked {
@@ -264,34 +265,21 @@ async fn follow_lock(
     resume_parked(connection, preauth, unfinished, now).await
 }
 
-async fn close(
-    connection: &mut Connection,
-    preauth: &mut Preauth,
-    transaction: B256,
-    now: Millis,
-) -> Result<(), StoreError> {
-    preauth.close_transaction = Some(transaction);
-    preauth.failure = None;
-    preauths::save(connection, preauth, now).await
-}
-
 /// Ends the operations of a preauth that was closed: the one that did it is done, any other came too late. Returns the
 /// settled amount as it was written, where an operation of ours settled it.
-async fn close_operations(
-    connection: &mut Connection,
+fn close_operations(
+    journal: &mut Journal,
     unfinished: Unfinished,
     kind: OperationKind,
     amount: Option<BaseUnits>,
-    now: Millis,
-) -> Result<Option<TokenAmount>, StoreError> {
+) -> Option<TokenAmount> {
     let mut written = None;
     for operation in unfinished.open.into_iter().chain(unfinished.parked) {
         let did_it = operation.kind == kind && operation.amount.map(|(units, _)| units) == amount;
-        let state = if did_it { OperationState::Done } else { OperationState::Superseded };
-        operations::set_state(connection, operation.id, state, None, now).await?;
+        journal.end(operation.id, did_it);
         written = written.or(operation.amount.filter(|_| did_it).map(|(_, written)| written));
     }
-    Ok(written)
+    written
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -336,7 +324,8 @@ async fn fail_mined(
     if !preauth.admits(operation.kind) || is_too_early(operation.kind, failure) {
         operations::set_state(connection, operation.id, OperationState::Superseded, None, now).await
     } else if is_final(operation.kind, failure) {
-        outcomes::insert(connection, preauth.key, outcome, position).await?;
+        let outcome = Outcome { preauth: preauth.key, kind: outcome, position: *position };
+        outcomes::insert(connection, &[outcome]).await?;
         changed.push(preauth.key);
         let schedule_is_due =
             preauth.schedule.is_some_and(|schedule| schedule.settle_at <= changes.header.timestamp);

@@ -5,6 +5,7 @@
 //! History is not told again: whoever followed the events knows it, and a database that was made anew does not know when it
 //! happened. But where the last thing a merchant was told is no longer so, one event says what is.
 
+use super::journal::Journal;
 use super::projection::apply_hold_event;
 use crate::model::{
     CallFailure, EventKind, History, Millis, OperationKind, OperationState, Preauth, PreauthEvent,
@@ -51,7 +52,9 @@ pub async fn rebuild(
         block_times::note(connection, log.block, log.time).await?;
         let preauth = preauths::by_key(connection, key).await?;
         let unfinished = operations::unfinished_of(connection, key).await?;
-        apply_hold_event(connection, preauth, unfinished, log.event, &position, now).await?;
+        let mut journal = Journal::new(now);
+        apply_hold_event(connection, &mut journal, preauth, unfinished, log.event, &position).await?;
+        journal.write(connection).await?;
     }
     let mut rebuilt = preauths::by_key(connection, key).await?;
     keep_written_form(connection, &mut rebuilt, told).await?;

@@ -24,10 +24,13 @@ use crate::store::{Store, StoreError, batches};
 pub(super) const IDLE: Duration = Duration::from_secs(5);
 /// How often an open batch is looked after when no block comes.
 pub(super) const TENDING: Duration = Duration::from_millis(500);
-/// So long no operation comes when those that came together are all there: longer than the check of the next few takes.
+/// So long no operation comes when those that came together are all there: longer than the check of the next few takes. And no
+/// longer than this part of a flight: a wait must be short beside the one that it spares.
 const QUIET: Duration = Duration::from_millis(15);
+const QUIET_PART: u32 = 4;
 /// How long an operation waits for others at most.
 const GATHERING: Duration = Duration::from_millis(100);
+const GATHERING_PART: u32 = 2;
 
 /// Why a lane could not go on for now.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,8 @@ pub struct Lane {
     pub(super) max_items: usize,
     /// Operations of the last batch.
     pub(super) last_items: usize,
+    /// How long the last batch took from its signature to its block.
+    last_flight: Duration,
     /// Until when each operation's cap is set aside, where one batch needed more gas than such operations usually use.
     pub(super) wary_until: Option<Instant>,
     /// Gas the key could pay for, and nodes would relay, when last looked at.
@@ -114,6 +119,7 @@ impl Lane {
             flights: BTreeMap::new(),
             max_items,
             last_items: 0,
+            last_flight: Duration::ZERO,
             wary_until: None,
             affordable_gas: u64::MAX,
             barred: HashMap::new(),
@@ -162,9 +168,10 @@ impl Lane {
         if self.last_items < 2 {
             return;
         }
-        let gathered = async { while tokio::time::timeout(QUIET, work.changed()).await.is_ok() {} };
+        let quiet = QUIET.min(self.last_flight / QUIET_PART);
+        let gathered = async { while tokio::time::timeout(quiet, work.changed()).await.is_ok() {} };
         // That they go on coming is no reason to wait for ever.
-        let _ = tokio::time::timeout(GATHERING, gathered).await;
+        let _ = tokio::time::timeout(GATHERING.min(self.last_flight / GATHERING_PART), gathered).await;
     }
 
     /// One step, and what to wait for before the next. Faults are reported and outlived.
@@ -211,6 +218,7 @@ impl Lane {
         let closed: Vec<BatchId> = self.flights.keys().copied().filter(|id| !is_open(id)).collect();
         for id in closed {
             let Some(flight) = self.flights.remove(&id) else { continue };
+            self.last_flight = flight.begun.elapsed();
             let mut reader = self.store.read().await?;
             match batches::succeeded(&mut reader, id).await? {
                 Some(false) if flight.items > 1 => self.max_items = (self.max_items / 2).max(1),

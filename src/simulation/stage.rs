@@ -144,7 +144,7 @@ pub async fn start(
 ) -> Result<Daemon, String> {
     let Configuration { folder, settings, operators, patrol_every } = configuration;
     let (signals, standing) = (Signals::default(), Standing::default());
-    let observer = Observer::prepare(
+    let mut observer = Observer::prepare(
         store.clone(),
         chain.clone(),
         signals.clone(),

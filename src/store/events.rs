@@ -8,8 +8,8 @@ use super::column::{
     chain_time, millis, optional_amount, optional_b256, optional_base_units, optional_failure, tenant_id,
     unsigned, uuid, word,
 };
-use super::seal::{Sealed, Value, bind};
-use super::{Connection, StoreError};
+use super::seal::{Sealed, Value};
+use super::{Connection, StoreError, bulk};
 use crate::model::{
     Event, EventKind, EventState, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus, Schedule,
     Settlement, TenantId,
@@ -43,6 +43,15 @@ const SAID: Sealed = Sealed {
     what: "an event",
 };
 
+/// What happened to a preauth, and what it is now.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub preauth: Preauth,
+    pub kind: EventKind,
+    /// Where it corrects an earlier event that told of another status: that one.
+    pub status_before: Option<PreauthStatus>,
+}
+
 /// Writes down what happened to a preauth, with what it is now. A hold that belongs to nobody has nobody to tell.
 pub async fn insert(
     connection: &mut Connection,
@@ -61,20 +70,35 @@ pub async fn insert_correction(
     status_before: Option<PreauthStatus>,
     now: Millis,
 ) -> Result<(), StoreError> {
-    if preauth.tenant == TenantId::UNCLAIMED {
-        return Ok(());
-    }
-    let values = values(Uuid::now_v7(), preauth, kind, status_before);
-    let seal = SAID.seal(&values);
-    let insert = sqlx::query(
-        "INSERT INTO events (uuid, tenant_id, preauth, kind, status_before, status, settle_at, scheduled,
-             scheduled_written, settled, settled_written, lock_transaction, close_transaction, deferred_refund, failure,
-             seal, created_at, sequence, pending)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             (SELECT COALESCE(MAX(sequence), 0) + 1 FROM events WHERE preauth = $3),
-             (SELECT kind FROM operations WHERE preauth = $3 AND state IN ('due', 'batched')))",
-    );
-    bind(insert, values).bind(seal.as_slice()).bind(now.0).execute(connection).await?;
+    let event = NewEvent { preauth: preauth.clone(), kind, status_before };
+    insert_all(connection, &[event], now).await
+}
+
+pub(super) const INSERT: [&str; 2] = [
+    "INSERT INTO events (uuid, tenant_id, preauth, kind, status_before, status, settle_at, scheduled,
+         scheduled_written, settled, settled_written, lock_transaction, close_transaction, deferred_refund, failure,
+         seal, created_at, sequence, pending)
+     SELECT new.*,
+         (SELECT COALESCE(MAX(sequence), 0) + 1 FROM events WHERE preauth = new.column3),
+         (SELECT kind FROM operations WHERE preauth = new.column3 AND state IN ('due', 'batched'))
+     FROM (",
+    ") AS new",
+];
+
+/// The same for what happened to several preauths, one event for each.
+pub async fn insert_all(
+    connection: &mut Connection,
+    events: &[NewEvent],
+    now: Millis,
+) -> Result<(), StoreError> {
+    let values = |event: &NewEvent| {
+        let said = values(Uuid::now_v7(), &event.preauth, event.kind, event.status_before);
+        let seal = SAID.seal(&said);
+        said.into_iter().chain([seal.as_slice().into(), now.0.into()]).collect()
+    };
+    let told = events.iter().filter(|event| event.preauth.tenant != TenantId::UNCLAIMED);
+    let [before, after] = INSERT;
+    bulk::execute(connection, before, told.map(values).collect(), after).await?;
     Ok(())
 }
 

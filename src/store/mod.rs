@@ -18,6 +18,7 @@ pub mod backup;
 pub mod batches;
 pub mod block_times;
 pub mod blocks;
+mod bulk;
 mod column;
 pub mod comparison;
 pub mod dashboard;

@@ -359,6 +359,25 @@ pub async fn set_state(
     Ok(())
 }
 
+/// Moves operations that did not fail to a state.
+pub async fn set_state_of_all(
+    connection: &mut Connection,
+    ids: &[OperationId],
+    state: OperationState,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE operations SET state = $2, failure = NULL, updated_at = $3
+         WHERE id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(list(ids.iter().map(|id| id.0)))
+    .bind(state.as_str())
+    .bind(now.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Puts due operations into a batch; says how many of them were still due.
 pub async fn take_into_batch(
     connection: &mut Connection,

@@ -1,10 +1,12 @@
 //! What the chain did to our preauths, block by block, so that a reorg can take it back.
 
+use std::collections::HashSet;
+
 use alloy::primitives::B256;
 use sqlx::Row;
 
 use super::column::{signed, word};
-use super::{Connection, StoreError};
+use super::{Connection, StoreError, bulk};
 use crate::model::PreauthKey;
 
 /// One thing the chain did.
@@ -58,25 +60,38 @@ pub struct Position {
     pub transaction: B256,
 }
 
-/// Writes down an outcome. `false`: it was there already.
-pub async fn insert(
-    connection: &mut Connection,
-    preauth: PreauthKey,
-    kind: OutcomeKind,
-    position: &Position,
-) -> Result<bool, StoreError> {
-    let done = sqlx::query(
-        "INSERT INTO outcomes (block_number, log_index, transaction_hash, preauth, kind)
-         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (block_number, log_index) DO NOTHING",
-    )
-    .bind(signed(position.block)?)
-    .bind(position.log)
-    .bind(position.transaction.as_slice())
-    .bind(preauth.0)
-    .bind(kind.as_str())
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// An outcome that is to be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    pub preauth: PreauthKey,
+    pub kind: OutcomeKind,
+    pub position: Position,
+}
+
+/// Writes outcomes down. What is there already stays as it is.
+pub async fn insert(connection: &mut Connection, outcomes: &[Outcome]) -> Result<(), StoreError> {
+    let values = |outcome: &Outcome| {
+        Ok(vec![
+            signed(outcome.position.block)?.into(),
+            outcome.position.log.into(),
+            outcome.position.transaction.as_slice().into(),
+            outcome.preauth.0.into(),
+            outcome.kind.as_str().into(),
+        ])
+    };
+    let rows = outcomes.iter().map(values).collect::<Result<_, StoreError>>()?;
+    let before = "INSERT INTO outcomes (block_number, log_index, transaction_hash, preauth, kind) ";
+    bulk::execute(connection, before, rows, " ON CONFLICT (block_number, log_index) DO NOTHING").await?;
+    Ok(())
+}
+
+/// The places in a block where an outcome is written down already.
+pub async fn places_in(connection: &mut Connection, block: u64) -> Result<HashSet<i64>, StoreError> {
+    let rows = sqlx::query("SELECT log_index FROM outcomes WHERE block_number = $1")
+        .bind(signed(block)?)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get("log_index")?)).collect()
 }
 
 /// Takes out every outcome of a preauth, before they are written anew from the chain.

@@ -15,7 +15,7 @@ use super::column::{
 };
 use super::seal::{Sealed, Value, bind};
 use super::unreadable::{Table, apart};
-use super::{Connection, StoreError, UnreadableRow};
+use super::{Connection, StoreError, UnreadableRow, bulk};
 use crate::model::{
     Account, BaseUnits, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Schedule,
     Settlement, TenantId, TokenAmount,
@@ -145,18 +145,33 @@ pub async fn insert(
 
 /// Stores everything that can change about a preauthorization.
 pub async fn save(connection: &mut Connection, preauth: &Preauth, now: Millis) -> Result<(), StoreError> {
-    let state = state_values(preauth);
-    let seal = STATE.seal(&state);
-    // The preauth id finds the row as well as its key does; both must be right.
-    let update = sqlx::query(
-        "UPDATE preauths SET status = $2, cancel_requested = $3, settle_at = $4, scheduled = $5, scheduled_written = $6,
-             settled = $7, settled_written = $8, lock_transaction = $9, close_transaction = $10,
-             deferred_refund = $11, failure = $12, state_seal = $13, updated_at = $14
-         WHERE preauth_id = $1 AND id = $15",
-    );
-    let done =
-        bind(update, state).bind(seal.as_slice()).bind(now.0).bind(preauth.key.0).execute(connection).await?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
+    save_all(connection, std::slice::from_ref(preauth), now).await
+}
+
+// The preauth id finds the row as well as its key does; both must be right.
+pub(super) const SAVE: [&str; 2] = [
+    "UPDATE preauths SET status = new.column2, cancel_requested = new.column3, settle_at = new.column4,
+         scheduled = new.column5, scheduled_written = new.column6, settled = new.column7,
+         settled_written = new.column8, lock_transaction = new.column9, close_transaction = new.column10,
+         deferred_refund = new.column11, failure = new.column12, state_seal = new.column13, updated_at = new.column14
+     FROM (",
+    ") AS new WHERE preauths.preauth_id = new.column1 AND preauths.id = new.column15",
+];
+
+/// The same for several, none of them twice.
+pub async fn save_all(
+    connection: &mut Connection,
+    preauths: &[Preauth],
+    now: Millis,
+) -> Result<(), StoreError> {
+    let values = |preauth: &Preauth| {
+        let state = state_values(preauth);
+        let seal = STATE.seal(&state);
+        state.into_iter().chain([seal.as_slice().into(), now.0.into(), preauth.key.0.into()]).collect()
+    };
+    let [before, after] = SAVE;
+    let saved = bulk::execute(connection, before, preauths.iter().map(values).collect(), after).await?;
+    if usize::try_from(saved) == Ok(preauths.len()) { Ok(()) } else { Err(sqlx::Error::RowNotFound.into()) }
 }
 
 /// Writes a row as a whole, whatever it holds now, or where there is none: for who knows from elsewhere what belongs into
@@ -295,6 +310,9 @@ pub async fn by_keys(
     connection: &mut Connection,
     keys: &[PreauthKey],
 ) -> Result<HashMap<PreauthKey, Result<Preauth, UnreadableRow>>, StoreError> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows = sqlx::query(sqlx::AssertSqlSafe(keys_sql()))
         .bind(list(keys.iter().map(|key| key.0)))
         .fetch_all(connection)

@@ -153,6 +153,12 @@ impl Steps {
         Self { apart: true, unreadable: Vec::new() }
     }
 
+    /// Whether each is undone alone.
+    #[must_use]
+    pub fn are_apart(&self) -> bool {
+        self.apart
+    }
+
     /// Before a step.
     ///
     /// # Errors
