@@ -58,6 +58,8 @@ pub struct Plan {
     pub bad_disk: bool,
     /// What else the daemon is told at its start.
     pub arguments: &'static [&'static str],
+    /// What the daemon logs, in the words of `RUST_LOG`; `None`: what it logs by itself.
+    pub log: Option<&'static str>,
 }
 
 impl Plan {
@@ -70,6 +72,7 @@ impl Plan {
             replace_after: "30",
             bad_disk: false,
             arguments: &[],
+            log: None,
         }
     }
 
@@ -96,6 +99,11 @@ impl Plan {
     /// With more arguments for the daemon.
     pub fn told(self, arguments: &'static [&'static str]) -> Self {
         Self { arguments, ..self }
+    }
+
+    /// Logs what this filter lets through.
+    pub fn logging(self, filter: &'static str) -> Self {
+        Self { log: Some(filter), ..self }
     }
 
     /// Transactions are replaced after so many seconds.
@@ -234,6 +242,7 @@ fn command(folder: &Path, plan: &Plan, endpoints: &str) -> Command {
         command.args(["--block-time", plan.block_time]);
     }
     cli::clear_environment(&mut command);
+    command.envs(plan.log.map(|filter| ("RUST_LOG", filter)));
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }
