@@ -30,6 +30,7 @@ mod identical;
 mod kill_points;
 #[cfg(any(feature = "aws-kms", feature = "gcp-kms"))]
 mod kms;
+mod lanes;
 mod lifecycle;
 mod listen;
 mod listing;

@@ -30,15 +30,21 @@ const KEYS: [&str; ACCOUNTS] = [
     "689af8efa8c651a91ad287602527f3af2fe9f6501a7ac4b061667b5a93e037fd",
     "de9be858da4a475276426320d5e9262ecfc3ba460bfac56360bfa6c4c28b4ee0",
     "df57089febbacf7ba0bc227dafbffa9fc08a93fdc68e1e42411a14efcf23656e",
+    "eaa861a9a01391ed3d587d8a5a84ca56ee277629a8b02c22093a419bf240e65d",
+    "c511b2aa70776d4ff1d376e8537903dae36896132c90b91d52c1dfbae267cd8b",
+    "224b7eb7449992aac96d631d9677f7bf5888245eef6d6eeda31e62d2f29a83e4",
 ];
 
 /// How many accounts anvil is started with.
-pub(super) const ACCOUNTS: usize = 20;
+pub(super) const ACCOUNTS: usize = 23;
 const ADMIN: usize = 0;
-const OPERATOR: usize = 1;
+/// One for each lane. Those behind the first are no account that ever had another role.
+const OPERATORS: [usize; 4] = [1, 20, 21, 22];
 const GUARDIAN: usize = 2;
 const RECEIVERS: Range<usize> = 3..6;
-const SENDERS: Range<usize> = 6..ACCOUNTS;
+const SENDERS: Range<usize> = 6..20;
+/// How many lanes there can be.
+pub(in crate::cli) const MOST_LANES: i64 = 4;
 
 /// A wallet that a test may sign with.
 #[derive(Clone, Serialize, Deserialize)]
@@ -65,9 +71,15 @@ pub(in crate::cli) fn admin() -> anyhow::Result<PrivateKeySigner> {
     KnownWallet::of_account(ADMIN)?.signer()
 }
 
-/// The key of the one lane.
+/// The key of the first lane.
 pub(in crate::cli) fn operator() -> anyhow::Result<PrivateKeySigner> {
-    KnownWallet::of_account(OPERATOR)?.signer()
+    KnownWallet::of_account(OPERATORS[0])?.signer()
+}
+
+/// The keys of so many lanes.
+pub(super) fn operators(lanes: u8) -> anyhow::Result<Vec<PrivateKeySigner>> {
+    let accounts = OPERATORS.into_iter().take(usize::from(lanes));
+    accounts.map(|account| KnownWallet::of_account(account)?.signer()).collect()
 }
 
 pub(super) fn guardian() -> anyhow::Result<Address> {
@@ -93,5 +105,18 @@ mod tests {
         assert_eq!(admin().unwrap().address().to_string(), first);
         assert_eq!(senders().unwrap().last().unwrap().address.to_string(), last);
         assert!(senders().unwrap().len() >= 10);
+        let last = "0x08135Da0A343E492FA2d4282F2AE34c6c5CC1BbE";
+        assert_eq!(operators(4).unwrap().last().unwrap().address().to_string(), last);
+    }
+
+    #[test]
+    fn each_lane_has_a_key_of_its_own() {
+        let operators = operators(4).unwrap();
+        assert_eq!(i64::try_from(operators.len()), Ok(MOST_LANES));
+        let lanes = operators.iter().map(PrivateKeySigner::address);
+        let others = senders().unwrap().into_iter().chain(receivers().unwrap()).map(|wallet| wallet.address);
+        let others = others.chain([admin().unwrap().address(), guardian().unwrap()]);
+        let all: Vec<Address> = lanes.chain(others).collect();
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
 }

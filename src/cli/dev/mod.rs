@@ -17,6 +17,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use secrecy::SecretString;
@@ -36,7 +38,7 @@ use crate::webhooks::WebhookSettings;
 use clock::Clock;
 
 pub(super) use anvil::{Anvil, find as find_anvil};
-pub(super) use cast::{admin, operator};
+pub(super) use cast::{MOST_LANES, admin, operator};
 pub(super) use saved::{Ready, Saved};
 pub(super) use stage::set as set_stage;
 
@@ -74,6 +76,9 @@ pub(super) struct Dev {
     /// otherwise [default: a block for each transaction, and one every 2 seconds]
     #[arg(long, value_name = "S", value_parser = seconds)]
     block_time: Option<String>,
+    /// Lanes: operator keys that share the work, each with one transaction on its way at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=MOST_LANES))]
+    lanes: u8,
     /// Use the anvil or Hardhat node at this URL; several ways to the same node, separated by commas, are endpoints that
     /// must agree
     #[arg(long, value_name = "U", value_delimiter = ',')]
@@ -162,13 +167,16 @@ impl Dev {
             );
         }
         let saved = self.saved(&chain).await?;
+        let keys = cast::operators(self.lanes)?;
+        let operators: Vec<Address> = keys.iter().map(PrivateKeySigner::address).collect();
+        stage::allow(&chain, saved.escrow, &operators).await.context("allowing the lanes' keys")?;
 
         say("  starting the daemon");
-        let daemon = Daemon::start(self.daemon_config(listen, rpc, &rpc_url, &saved)?).await?;
+        let daemon = Daemon::start(self.daemon_config(listen, rpc, &rpc_url, &saved, keys)?).await?;
         let url = format!("http://{}", daemon.address);
         let admin_url = daemon.admin_address.map(|address| format!("http://{address}"));
         let data_dir = std::path::absolute(&self.data_dir).context("naming the data folder")?;
-        let ready = Ready { pid: std::process::id(), url, admin_url, rpc_url, data_dir, saved };
+        let ready = Ready { pid: std::process::id(), url, admin_url, rpc_url, data_dir, operators, saved };
         ready.write(&Ready::file_in(&self.data_dir))?;
         if let Some(file) = &self.ready_file {
             ready.write(file)?;
@@ -226,6 +234,7 @@ impl Dev {
         rpc: RpcEndpoints,
         rpc_url: &str,
         saved: &Saved,
+        operators: Vec<PrivateKeySigner>,
     ) -> anyhow::Result<DaemonConfig> {
         Ok(DaemonConfig {
             data_dir: self.data_dir.clone(),
@@ -236,7 +245,7 @@ impl Dev {
             chain_id: saved.chain_id,
             escrow: saved.escrow,
             escrow_block: saved.escrow_block,
-            operators: vec![cast::operator()?.into()],
+            operators: operators.into_iter().map(Into::into).collect(),
             lane: LaneSettings {
                 poll_interval: POLL_INTERVAL,
                 replace_after: Duration::from_secs(self.replace_after),

@@ -81,6 +81,8 @@ pub(in crate::cli) struct Ready {
     pub admin_url: Option<String>,
     pub rpc_url: String,
     pub data_dir: PathBuf,
+    /// One for each lane.
+    pub operators: Vec<Address>,
     #[serde(flatten)]
     pub saved: Saved,
 }

@@ -38,6 +38,23 @@ pub(super) async fn still_stands(chain: &Chain, saved: &Saved) -> anyhow::Result
     Ok(block.is_some_and(|block| block.header.hash == saved.escrow_block_hash))
 }
 
+/// Sees to it that the lanes' keys are allowed and can pay. An escrow that was set up for fewer lanes does not know them all
+/// yet; one that was set up for more goes on to know the others, and nobody uses them.
+pub(super) async fn allow(chain: &Chain, escrow: Address, operators: &[Address]) -> anyhow::Result<()> {
+    let admin = cast::admin()?;
+    let mut steps = Vec::new();
+    for operator in operators {
+        if !chain.is_operator(escrow, *operator).await? {
+            chain.fund(*operator).await?;
+            steps.push((&admin, Step::set_operator(escrow, *operator, true)));
+        }
+    }
+    if !steps.is_empty() {
+        chain.perform(steps, STEP_GAS).await?;
+    }
+    Ok(())
+}
+
 /// Sets up chain and database, and tells what it is about to do. An anvil that is `shared` may have been started with other
 /// accounts.
 pub(in crate::cli) async fn set(

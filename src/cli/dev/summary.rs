@@ -112,8 +112,9 @@ fn heading(text: &str) -> String {
 
 fn who_is_who(ready: &Ready) -> String {
     let saved = &ready.saved;
-    let list = |wallets: &[KnownWallet]| {
-        wallets.iter().map(|wallet| wallet.address.to_string()).collect::<Vec<_>>().join("\n              ")
+    let addresses = |wallets: &[KnownWallet]| wallets.iter().map(|wallet| wallet.address).collect::<Vec<_>>();
+    let list = |addresses: &[Address]| {
+        addresses.iter().map(Address::to_string).collect::<Vec<_>>().join("\n              ")
     };
     format!(
         "
@@ -124,7 +125,7 @@ tenant        {}
 chain         {} at {}
 escrow        {}
 token         {} {} ({} decimals)
-operator      {}
+operators     {}
 receivers     {}
 senders       {}
 database      {}",
@@ -138,9 +139,9 @@ database      {}",
         saved.token.symbol,
         saved.token.address,
         saved.token.decimals,
-        saved.operator,
-        list(&saved.receivers),
-        list(&saved.senders),
+        list(&ready.operators),
+        list(&addresses(&saved.receivers)),
+        list(&addresses(&saved.senders)),
         ready.data_dir.display()
     )
 }

@@ -25,6 +25,8 @@ pub struct Ready {
     pub chain_id: u64,
     pub escrow: Address,
     pub token: ReadyToken,
+    /// The lanes' keys.
+    pub operators: Vec<Address>,
     pub senders: Vec<ReadyWallet>,
     pub receivers: Vec<ReadyWallet>,
 }
@@ -194,10 +196,20 @@ impl House {
         self.wait_until_ready();
     }
 
+    /// The same with other arguments.
+    pub(super) fn restart_told(&self, arguments: &'static [&'static str]) {
+        self.start_as(&self.plan.clone().told(arguments));
+        self.wait_until_ready();
+    }
+
     pub(super) fn start_again(&self) {
+        self.start_as(&self.plan);
+    }
+
+    fn start_as(&self, plan: &Plan) {
         self.with_daemon(Process::kill);
         let _ = std::fs::remove_file(self.ready_file());
-        let daemon = spawn(self.folder.path(), &self.plan, &self.endpoints(), self.disk.as_ref());
+        let daemon = spawn(self.folder.path(), plan, &self.endpoints(), self.disk.as_ref());
         self.with_daemon(|old| *old = daemon);
     }
 }

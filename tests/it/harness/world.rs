@@ -368,6 +368,13 @@ impl World {
         tokio::task::spawn_blocking(move || house.restart()).await.expect("a restart");
         *self = Self::in_house(Arc::clone(&self.house));
     }
+
+    /// The same with other arguments.
+    pub async fn restart_told(&mut self, arguments: &'static [&'static str]) {
+        let house = Arc::clone(&self.house);
+        tokio::task::spawn_blocking(move || house.restart_told(arguments)).await.expect("a restart");
+        *self = Self::in_house(Arc::clone(&self.house));
+    }
 }
 
 /// A tenant that a story made.
