@@ -20,7 +20,7 @@ const COLUMNS: &str = "id, uuid, tenant_id, preauth, sequence, kind, status_befo
     failure, seal, created_at";
 
 /// What an event says, bound to its name, so that it cannot pass for another's.
-const SAID: Sealed = Sealed {
+pub(super) const SAID: Sealed = Sealed {
     domain: "preauthd events 1",
     columns: &[
         "uuid",
@@ -103,7 +103,7 @@ pub async fn insert_all(
 }
 
 /// The values of [`SAID`].
-fn values(
+pub(super) fn values(
     id: Uuid,
     preauth: &Preauth,
     kind: EventKind,

@@ -29,6 +29,7 @@ pub mod events;
 #[cfg(test)]
 mod fate;
 pub mod figures;
+pub mod filling;
 mod gathered;
 mod health;
 pub mod histories;

@@ -50,7 +50,7 @@ pub async fn insert(
 }
 
 /// The values of [`SEALED`].
-fn sealed_values(
+pub(super) fn sealed_values(
     preauth: PreauthKey,
     kind: OperationKind,
     amount: Option<(BaseUnits, TokenAmount)>,

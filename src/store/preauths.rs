@@ -203,7 +203,7 @@ pub async fn put(connection: &mut Connection, preauth: &Preauth, now: Millis) ->
 }
 
 /// The values of [`TERMS`] and [`STATE`], each column once, and their seals.
-fn sealed_values(preauth: &Preauth) -> impl Iterator<Item = Value> {
+pub(super) fn sealed_values(preauth: &Preauth) -> impl Iterator<Item = Value> {
     let (terms, state) = (terms_values(preauth), state_values(preauth));
     let seals = [TERMS.seal(&terms), STATE.seal(&state)].map(|seal| seal.as_slice().into());
     // The state's first value is the preauth id, which is among the terms.
