@@ -30,6 +30,13 @@ impl Output {
         Ok(())
     }
 
+    /// A sentence beside a list, about what the JSON shows in fields.
+    pub fn remark(&self, sentence: &str) {
+        if !self.json {
+            say(sentence);
+        }
+    }
+
     /// What was done: sentences, or a JSON object.
     pub fn done(&self, sentences: &str, object: &impl Serialize) -> anyhow::Result<()> {
         if self.json {

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
+use super::plan::is_automine;
 use super::scratch::Scratch;
 use super::stopwatch::Lap;
 use crate::chain::{
@@ -18,6 +19,8 @@ use crate::cli::dev::{Anvil, Saved, find_anvil, operator, set_stage};
 use crate::lane::call_gas;
 use crate::model::{BaseUnits, ChainTime, OperationKind, Terms};
 
+/// What a lock is called that nothing else is done beside.
+pub(super) const LONE_LOCK: &str = "locks, each awaited";
 /// As much gas as a transaction can have (EIP-7825).
 const FULL: u64 = 16_777_216;
 /// Locks that fill it, each by what it uses and not by its cap.
@@ -34,11 +37,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(120);
 const HOLD: BaseUnits = super::subject::HOLD;
 const DAY: u64 = 86_400;
-
-/// Whether each transaction gets a block at once.
-pub(super) fn is_automine(block_time: &str) -> bool {
-    block_time.bytes().all(|byte| matches!(byte, b'0' | b'.'))
-}
 
 /// A chain with an escrow, and nobody else at work on it.
 pub(super) struct Hand {

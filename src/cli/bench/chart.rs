@@ -1,12 +1,13 @@
-//! A chart of what was measured: a bar for each rate, the lighter ones what was done by hand.
+//! A chart of what was measured: a bar for each rate, the lighter ones what was done by hand. What has no rate has a bar for its
+//! time.
 
 use std::fmt::Write;
 
-use super::report::Row;
+use super::report::{Row, in_milliseconds};
 
-const WIDTH: u64 = 900;
+const WIDTH: u64 = 960;
 /// Where bars begin; their words are before them.
-const LEFT: u64 = 330;
+const LEFT: u64 = 390;
 /// What is left for the longest bar, before its number.
 const LONGEST: u64 = 470;
 const LINE: u64 = 22;
@@ -24,26 +25,33 @@ pub(super) fn of(rows: &[Row]) -> String {
     );
     for (row, y) in rows.iter().zip((0..).map(|line| TOP + LINE * line)) {
         let same = |other: &&Row| other.what == row.what && other.block_time == row.block_time;
-        let most = rows.iter().filter(same).map(|row| row.per_second).max().unwrap_or_default().max(1);
-        let length = row.per_second * LONGEST / most;
+        let most = rows.iter().filter(same).map(measure).max().unwrap_or_default().max(1);
+        let length = measure(row).saturating_mul(LONGEST) / most;
         let fill = if row.who == "daemon" { "#12604f" } else { "#8a938d" };
-        let blocks =
-            if row.block_time == "0" { String::new() } else { format!(", {} s blocks", row.block_time) };
-        let at_once = row.at_once.map(|at_once| format!(", {at_once} at once")).unwrap_or_default();
         let text = y + 14;
         // Writing to a string cannot fail.
         let _ = writeln!(
             svg,
-            "<text x=\"16\" y=\"{text}\" fill=\"#18211d\">{}: {}{blocks}{at_once}</text>\
+            "<text x=\"16\" y=\"{text}\" fill=\"#18211d\">{}</text>\
              <rect x=\"{LEFT}\" y=\"{}\" width=\"{length}\" height=\"14\" rx=\"3\" fill=\"{fill}\"/>\
              <text x=\"{}\" y=\"{text}\" fill=\"#56615b\">{}</text>",
-            row.who,
-            row.what,
+            row.name(),
             y + 3,
             LEFT + length + 8,
-            row.per_second
+            number(row),
         );
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// How long its bar is beside others.
+fn measure(row: &Row) -> u64 {
+    row.per_second.or(row.p50_us).unwrap_or_default()
+}
+
+/// What its bar says.
+fn number(row: &Row) -> String {
+    let time = || row.p50_us.map(in_milliseconds);
+    row.per_second.map(|rate| rate.to_string()).or_else(time).unwrap_or_default()
 }

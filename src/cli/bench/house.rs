@@ -1,24 +1,33 @@
 //! The daemon that is measured: a process of its own, with a chain and a database of its own.
+//!
+//! It is started twice: once to set everything up, and again on the database as it is to be, so that its start can be measured.
 
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use reqwest::Method;
 use secrecy::SecretString;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use super::past;
+use super::plan::Cell;
 use super::scratch::Scratch;
-use crate::cli::dev::Ready;
+use super::stopwatch::Lap;
+use crate::cli::dev::{Anvil, Ready, find_anvil};
 use crate::cli::remote::Remote;
 
 const START_PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 pub(super) struct House {
     pub ready: Ready,
+    /// From the beginning of its process until it said that it is ready.
+    pub start: Lap,
     child: Child,
+    anvil: Anvil,
     _folder: Scratch,
 }
 
@@ -31,24 +40,19 @@ pub(super) struct Usage {
 }
 
 impl House {
-    /// Starts `dev` from this very binary, and returns once it answers.
-    pub async fn open(block_time: &str) -> anyhow::Result<Self> {
+    /// Starts `dev` from this very binary, on a chain of its own and with a past, and returns once it is ready.
+    pub async fn open(cell: &Cell) -> anyhow::Result<Self> {
         let folder = Scratch::new()?;
-        let program = std::env::current_exe().context("finding this program")?;
-        let file = folder.path().join("bench-ready.json");
-        let mut child = Command::new(program)
-            .args(["dev", "--port", "0", "--block-time", block_time, "--data-dir"])
-            .arg(folder.path().join("data"))
-            .arg("--ready-file")
-            .arg(&file)
-            .env("RUST_LOG", "error")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("starting the daemon")?;
-        let ready = ready(&mut child, &file).await?;
-        Ok(Self { ready, child, _folder: folder })
+        let first_block = past::blocks(cell.rows);
+        let anvil = Anvil::start_at(&find_anvil()?, Some(&cell.blocks), first_block).await?;
+        let (mut child, ready) = start(folder.path(), &anvil.url, cell.lanes).await?;
+        child.kill().await.context("ending the daemon")?;
+        past::write(&ready.data_dir, &ready.saved, cell.rows).await?;
+        let begun = Instant::now();
+        let (child, ready) = start(folder.path(), &anvil.url, cell.lanes).await?;
+        until_healthy(&Remote::new(&ready.url, SecretString::default())?).await?;
+        let start = Lap::new(begun.elapsed(), vec![begun.elapsed()]);
+        Ok(Self { ready, start, child, anvil, _folder: folder })
     }
 
     pub fn merchant(&self) -> anyhow::Result<Remote> {
@@ -67,10 +71,44 @@ impl House {
         usage(&stat, &status, rustix::param::clock_ticks_per_second())
     }
 
-    /// Ends it; its chain goes with it.
+    /// Ends it and its chain.
     pub async fn close(mut self) -> anyhow::Result<()> {
-        self.child.kill().await.context("ending the daemon")
+        self.child.kill().await.context("ending the daemon")?;
+        self.anvil.stop().await;
+        Ok(())
     }
+}
+
+/// Starts a daemon on what is in the folder, and waits until it says where it is.
+async fn start(folder: &Path, rpc_url: &str, lanes: u8) -> anyhow::Result<(Child, Ready)> {
+    let program = std::env::current_exe().context("finding this program")?;
+    let file = folder.join("bench-ready.json");
+    if file.exists() {
+        std::fs::remove_file(&file).context("removing what the daemon before has said")?;
+    }
+    let mut child = Command::new(program)
+        .args(["dev", "--port", "0", "--rpc-url", rpc_url, "--lanes", &lanes.to_string(), "--data-dir"])
+        .arg(folder.join("data"))
+        .arg("--ready-file")
+        .arg(&file)
+        .env("RUST_LOG", "error")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("starting the daemon")?;
+    let ready = ready(&mut child, &file).await?;
+    Ok((child, ready))
+}
+
+async fn until_healthy(daemon: &Remote) -> anyhow::Result<()> {
+    let healthy = async {
+        while !daemon.to(Method::GET, &["health", "ready"])?.send().await?.status().is_success() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(START_PATIENCE, healthy).await.context("the daemon does not become ready")?
 }
 
 async fn ready(child: &mut Child, file: &Path) -> anyhow::Result<Ready> {

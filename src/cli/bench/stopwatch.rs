@@ -36,6 +36,11 @@ impl Lap {
         u64::try_from(u128::from(self.count) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
     }
 
+    /// What each took on average of the whole time, in nanoseconds.
+    pub fn nanos_each(&self) -> u128 {
+        self.elapsed.as_nanos() / u128::from(self.count.max(1))
+    }
+
     /// So many of a hundred took no longer.
     pub fn percentile(&self, of_hundred: usize) -> Option<Duration> {
         let last = self.latencies.len().checked_sub(1)?;

@@ -43,10 +43,18 @@ pub(in crate::cli) struct Anvil {
 impl Anvil {
     /// Starts it on a free port and returns once it listens.
     pub async fn start(path: &Path, block_time: Option<&str>) -> anyhow::Result<Self> {
+        Self::start_at(path, block_time, 0).await
+    }
+
+    /// The same for a chain whose first block has this number.
+    pub async fn start_at(path: &Path, block_time: Option<&str>, first: u64) -> anyhow::Result<Self> {
         let mut command = Command::new("sh");
         command.arg("-c").arg(WATCHDOG).arg("preauthd-anvil").arg(path);
         command.args(["--host", "127.0.0.1", "--port", "0"]);
         command.arg("--accounts").arg(ACCOUNTS.to_string());
+        if first > 0 {
+            command.arg("--number").arg(first.to_string());
+        }
         match block_time {
             // The clock moves although nobody sends anything, so that holds expire.
             None => command.args(["--mixed-mining", "--block-time", "2"]),
