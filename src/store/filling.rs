@@ -7,14 +7,15 @@
 use std::path::Path;
 
 use alloy::primitives::{Address, Bytes, keccak256};
-use sqlx::{Connection as _, QueryBuilder, Sqlite};
+use sqlx::Connection as _;
 use uuid::Uuid;
 
 use super::batches::{Attempt, Mined, NewBatch};
-use super::column::signed;
-use super::outcomes::OutcomeKind;
+use super::outcomes::{Outcome, OutcomeKind, Position};
 use super::seal::Value;
-use super::{Connection, StoreError, batches, block_times, connect, events, operations, preauths};
+use super::{
+    Connection, StoreError, batches, block_times, bulk, connect, events, operations, outcomes, preauths,
+};
 use crate::model::{
     BatchId, ChainTime, EventKind, Millis, OperationKind, OperationState, Preauth, PreauthKey, PreauthStatus,
 };
@@ -194,13 +195,14 @@ impl Step {
         carrier: &Carrier,
         preauths: &[Preauth],
     ) -> Result<(), StoreError> {
-        let columns = ["block_number", "log_index", "transaction_hash", "preauth", "kind"];
-        let (block, hash) = (signed(carrier.block)?, keccak256(&carrier.raw));
-        let row = |(preauth, log): (&Preauth, i64)| {
-            let outcome = self.outcome.as_str().into();
-            vec![block.into(), log.into(), hash.as_slice().into(), preauth.key.0.into(), outcome]
+        let transaction = keccak256(&carrier.raw);
+        let outcome = |(preauth, log): (&Preauth, i64)| Outcome {
+            preauth: preauth.key,
+            kind: self.outcome,
+            position: Position { block: carrier.block, log, transaction },
         };
-        insert(connection, "outcomes", columns.iter(), preauths.iter().zip(0..).map(row)).await
+        let outcomes: Vec<_> = preauths.iter().zip(0..).map(outcome).collect();
+        outcomes::insert(connection, &outcomes).await
     }
 
     async fn insert_events(
@@ -257,7 +259,6 @@ async fn insert_items(
     insert(connection, "batch_items", columns.iter(), (0..).zip(first..).take(count).map(row)).await
 }
 
-/// Writes rows by one statement: each wakes SQLite's thread, which takes many times as long as a row does.
 async fn insert<'c>(
     connection: &mut Connection,
     table: &str,
@@ -265,18 +266,8 @@ async fn insert<'c>(
     rows: impl Iterator<Item = Vec<Value>>,
 ) -> Result<(), StoreError> {
     let columns: Vec<&str> = columns.copied().collect();
-    let mut statement = QueryBuilder::<Sqlite>::new(format!("INSERT INTO {table} ({}) ", columns.join(", ")));
-    statement.push_values(rows, |mut row, values| {
-        for value in values {
-            match value {
-                Value::Null => row.push_bind(None::<i64>),
-                Value::Integer(number) => row.push_bind(number),
-                Value::Text(text) => row.push_bind(text),
-                Value::Blob(bytes) => row.push_bind(bytes),
-            };
-        }
-    });
-    statement.build().execute(connection).await?;
+    let before = format!("INSERT INTO {table} ({}) ", columns.join(", "));
+    bulk::execute(connection, &before, rows.collect(), "").await?;
     Ok(())
 }
 

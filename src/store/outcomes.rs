@@ -34,7 +34,7 @@ impl OutcomeKind {
         Self::CallFailed,
     ];
 
-    pub(super) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Locked => "locked",
             Self::Settled => "settled",
