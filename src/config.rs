@@ -16,12 +16,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::chain::RpcEndpoints;
 use crate::http::RateSettings;
 use crate::keys::OperatorKey;
 use crate::lane::LaneSettings;
+use crate::onboarding::{MasterKey, MessengerKey};
 use crate::outbound::{Outbound, Vault};
 use crate::webhooks::WebhookSettings;
 
@@ -81,6 +82,27 @@ pub struct Config {
     webhooks: WebhookSettings,
     /// The variable that holds that key.
     webhooks_key: Option<String>,
+    onboarding: OnboardingKeys,
+}
+
+/// How parties are onboarded.
+#[derive(Debug, Clone)]
+pub struct OnboardingConfig {
+    /// What personal data are encrypted with.
+    pub key: SecretString,
+    /// Nothing is sent, codes are 123456, identities follow test values.
+    pub sandbox: bool,
+    /// A gateway for SMS and e-mail: its URL, and the key that signs what is sent to it.
+    pub gateway: Option<(String, SecretString)>,
+}
+
+/// What is written of it; its keys are in variables.
+#[derive(Debug, Clone, Default)]
+struct OnboardingKeys {
+    key: Option<String>,
+    sandbox: bool,
+    gateway_url: Option<String>,
+    gateway_key: Option<String>,
 }
 
 /// One thing that is wrong.
@@ -173,6 +195,49 @@ impl Config {
         }
     }
 
+    /// How parties are onboarded; `None`: nobody is. Reads the keys that are named.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when one cannot be had, or what is written does not go together.
+    pub fn onboarding(&self) -> Result<Option<OnboardingConfig>, ConfigError> {
+        let written = &self.onboarding;
+        let Some(key) = &written.key else {
+            let needs_key = [
+                ("onboarding_sandbox", written.sandbox),
+                ("onboarding_gateway_url", written.gateway_url.is_some()),
+                ("onboarding_gateway_key_env", written.gateway_key.is_some()),
+            ];
+            let message =
+                "says how parties are onboarded, and onboarding_key_env names no key for their data";
+            return match needs_key.into_iter().find(|(_, given)| *given) {
+                Some((key, _)) => Err(one_problem(key, message.to_owned())),
+                None => Ok(None),
+            };
+        };
+        let key = secret_in("onboarding_key_env", key, "64 hexadecimal digits", |text| {
+            MasterKey::parse(text).is_some()
+        })?;
+        let gateway = match (&written.gateway_url, &written.gateway_key) {
+            (None, None) => None,
+            (Some(_), _) if written.sandbox => {
+                let message = "goes to a gateway, and onboarding_sandbox says that nothing is sent";
+                return Err(one_problem("onboarding_gateway_url", message.to_owned()));
+            }
+            (Some(url), Some(key)) => {
+                let is_key = |text: &str| MessengerKey::parse(text).is_some();
+                Some((
+                    url.clone(),
+                    secret_in("onboarding_gateway_key_env", key, "whsec_… of 24 to 64 bytes", is_key)?,
+                ))
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                let message = "needs onboarding_gateway_key_env beside it, and the other way round";
+                return Err(one_problem("onboarding_gateway_url", message.to_owned()));
+            }
+        };
+        Ok(Some(OnboardingConfig { key, sandbox: written.sandbox, gateway }))
+    }
+
     /// Opens every operator key. One in a key management service that does not answer is opened later where its address is
     /// configured.
     ///
@@ -202,6 +267,24 @@ impl Config {
         }
         if problems.is_empty() { Ok(keys) } else { Err(ConfigError(problems)) }
     }
+}
+
+fn one_problem(key: &str, message: String) -> ConfigError {
+    ConfigError(vec![Problem { key: key.to_owned(), place: None, message }])
+}
+
+/// The secret in a variable, its form checked.
+fn secret_in(
+    key: &str,
+    variable: &str,
+    expected: &str,
+    is_good: impl Fn(&str) -> bool,
+) -> Result<SecretString, ConfigError> {
+    let secret = keys::read_variable(variable).map_err(|error| one_problem(key, error.to_string()))?;
+    if is_good(secret.expose_secret()) {
+        return Ok(secret);
+    }
+    Err(one_problem(key, format!("environment variable {variable} does not hold {expected}")))
 }
 
 /// The problem of a key that is needed and absent.

@@ -75,6 +75,7 @@ async fn allocated_with(rows: u64) -> Vec<(Look, usize)> {
         allowed_tip_bps: 0,
         default_ttl_seconds: 60,
         require_signed_consent: false,
+        require_verified_party: false,
         rules: Rules::default(),
     };
     let id = tenant.id;

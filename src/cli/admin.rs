@@ -66,7 +66,15 @@ impl Admin {
 
 async fn make(around: &Surroundings, name: String, scopes: Vec<Scope>) -> anyhow::Result<()> {
     let store = around.store().await?;
-    let scopes: Vec<model::Scope> = model::Scope::ALL
+    let of_tenants =
+        scopes.iter().find(|scope| !model::Scope::OF_ADMINS.contains(&model::Scope::from(**scope)));
+    if let Some(scope) = of_tenants {
+        bail!(
+            "admin keys onboard nobody: {} is a scope of tenants' keys",
+            model::Scope::from(*scope).as_str()
+        );
+    }
+    let scopes: Vec<model::Scope> = model::Scope::OF_ADMINS
         .into_iter()
         .filter(|scope| scopes.iter().any(|given| model::Scope::from(*given) == *scope))
         .collect();

@@ -11,6 +11,7 @@ use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
 use futures::FutureExt;
+use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -19,12 +20,14 @@ use super::numbers;
 use super::surroundings::actor;
 use crate::approvers::Approvers;
 use crate::chain::{Chain, CodeMismatch, RpcEndpoints, WallClock, wall_now};
+use crate::config::OnboardingConfig;
 use crate::http::{
     AdminState, DevPowers, HttpParts, HttpState, MOST_STREAMS, PaySettings, RateLimits, RateSettings,
     Running, admin_router, router, webhook_body,
 };
 use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
+use crate::onboarding::{Gate, MasterKey, Messenger, MessengerKey, Onboarding, OnboardingSettings, Verifier};
 use crate::outbound::Post;
 use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::audit::{self, Act};
@@ -66,6 +69,8 @@ pub struct DaemonConfig {
     /// How long before its expiry a hold is announced to expire; zero: never.
     pub expiring_before: Duration,
     pub webhooks: WebhookSettings,
+    /// How parties are onboarded; `None`: there is no key for personal data, and nobody is.
+    pub onboarding: Option<OnboardingConfig>,
     /// How often an API key may be used.
     pub rates: RateSettings,
     /// Only in `dev`: the admin key, so that receivers are allowed on chain at once, and the clock can be moved.
@@ -198,7 +203,7 @@ impl Daemon {
         };
         let dev = config.dev_admin.map(|admin| DevPowers::new(chain.clone(), signals.clone(), Some(admin)));
         let operators: Vec<Address> = settings.operators.clone();
-        let approvers = Approvers::new(store.clone(), config.webhooks.outbound.clone(), post);
+        let approvers = Approvers::new(store.clone(), config.webhooks.outbound.clone(), post.clone());
         let preauths = Preauths::new(
             store.clone(),
             chain.clone(),
@@ -214,12 +219,28 @@ impl Daemon {
             .with_context(|| format!("listening on {}", config.listen))?;
         let address = listener.local_addr()?;
         let public_url = config.public_url.unwrap_or_else(|| format!("http://{address}"));
+        let onboarding = match config.onboarding {
+            Some(settings) => {
+                let settings = onboarding_settings(&settings, post, &public_url)?;
+                let onboarding = Onboarding::new(store.clone(), signals.clone(), settings);
+                onboarding.check_key().await.context("opening personal data (onboarding_key_env)")?;
+                workers.spawn(onboarding.clone().examine(stop.clone()));
+                Some(onboarding)
+            }
+            None => {
+                tracing::info!(
+                    "nobody is onboarded: no key for personal data is configured (onboarding_key_env)"
+                );
+                None
+            }
+        };
         let webhooks = Webhooks::new(store.clone(), signals.clone(), config.webhooks);
         let close_door = CancellationToken::new();
         let state = HttpState::new(HttpParts {
             preauths,
             webhooks,
             approvers,
+            onboarding,
             store: store.clone(),
             standing,
             signals: signals.clone(),
@@ -280,6 +301,34 @@ impl Daemon {
         while self.workers.join_next().await.is_some() {}
         self.store.close().await;
     }
+}
+
+/// Reads what is secret in it.
+fn onboarding_settings(
+    config: &OnboardingConfig,
+    post: Post,
+    public_url: &str,
+) -> anyhow::Result<OnboardingSettings> {
+    let master = MasterKey::parse(config.key.expose_secret());
+    let master =
+        master.context("the key for personal data is not 64 hexadecimal digits (onboarding_key_env)")?;
+    let messenger = match &config.gateway {
+        Some((url, key)) => {
+            let key = MessengerKey::parse(key.expose_secret());
+            let key = key.context("the gateway's key is no whsec_… (onboarding_gateway_key_env)")?;
+            Messenger::Gateway { url: url.clone(), key, post: Box::new(Gate(post)) }
+        }
+        None if config.sandbox => Messenger::Sandbox,
+        None => Messenger::None,
+    };
+    let verifier = if config.sandbox { Verifier::Sandbox } else { Verifier::None };
+    if config.sandbox {
+        tracing::warn!(
+            "onboarding is a sandbox: no message is sent, and identities are verified by test values"
+        );
+    }
+    let public_url = public_url.trim_end_matches('/').to_owned();
+    Ok(OnboardingSettings { master, messenger, verifier, public_url })
 }
 
 /// Lets in those who run the daemon, until it stops.

@@ -24,6 +24,7 @@ mod operator;
 mod output;
 #[cfg(test)]
 mod parity;
+mod party;
 mod pay_link;
 mod preauth;
 mod progress;
@@ -90,6 +91,7 @@ Administer the database (beside a running daemon, too):
   token     The tokens that may be used
   webhook   Where tenants are told of events
   approver  Who is asked before a hold of a tenant is locked
+  party     Whom a tenant has onboarded
   admin     Keys of those who run the daemon, for the dashboard
   audit     What was done by those who run it
   hold      Holds recovered from the chain that no tenant has claimed yet
@@ -190,6 +192,8 @@ enum Command {
     #[command(subcommand)]
     Approver(approver::Approver),
     #[command(subcommand)]
+    Party(party::Party),
+    #[command(subcommand)]
     Hold(hold::Hold),
     #[command(subcommand)]
     Report(report::Report),
@@ -223,6 +227,7 @@ pub async fn main() -> ExitCode {
         Command::Token(token) => token.run(&around).await,
         Command::Webhook(webhook) => webhook.run(&around).await,
         Command::Approver(approver) => approver.run(&around).await,
+        Command::Party(party) => party.run(&around).await,
         Command::Hold(hold) => hold.run(&around).await,
         Command::Report(report) => report.run(&around).await,
         Command::Admin(admin) => admin.run(&around).await,

@@ -8,7 +8,7 @@ use super::CommandLine;
 use crate::http::testing::{House, routes_of};
 
 /// Routes and their commands.
-const COMMANDS: [(&str, &str); 36] = [
+const COMMANDS: [(&str, &str); 42] = [
     ("post /onchain-preauth", "preauth create"),
     ("get /onchain-preauth", "preauth list"),
     ("get /onchain-preauth/{invoiceId}", "preauth show"),
@@ -44,6 +44,12 @@ const COMMANDS: [(&str, &str); 36] = [
     ("get /onchain-preauth/{invoiceId}/approvals", "approver decisions"),
     ("get /reports/settlements", "report settlements"),
     ("get /claims", "claims"),
+    ("get /parties", "party list"),
+    ("get /parties/{partyId}", "party show"),
+    ("delete /parties/{partyId}", "party delete"),
+    ("post /parties/{partyId}/suspend", "party suspend"),
+    ("post /parties/{partyId}/resume", "party resume"),
+    ("post /parties/{partyId}/reject", "party reject"),
     ("get /health/ready", "status"),
 ];
 
@@ -55,6 +61,21 @@ const OTHERS: [(&str, &str); 4] = [
     ("get /docs", "browsers show it"),
 ];
 
+/// What a merchant's system does while it onboards somebody: personal data go through it, and not through a shell and its history.
+const ONBOARDING: [(&str, &str); 11] = [
+    ("post /terms-and-conditions", "systems onboard"),
+    ("get /terms-and-conditions", "systems onboard"),
+    ("post /consumers", "systems onboard"),
+    ("get /consumers/{consumerId}", "systems onboard"),
+    ("patch /consumers/{consumerId}", "systems onboard"),
+    ("post /consumers/{consumerId}/phone/verification-code", "systems onboard"),
+    ("post /consumers/{consumerId}/phone/verification-code/verify", "systems onboard"),
+    ("post /consumers/{consumerId}/email/verification-link", "systems onboard"),
+    ("post /consumers/{consumerId}/kyc-link", "systems onboard"),
+    ("post /parties/{partyId}/wallets", "systems onboard"),
+    ("delete /parties/{partyId}/wallets/{address}", "systems onboard"),
+];
+
 /// Only in `dev`.
 const DEV: (&str, &str) = ("post /dev/advance", "dev clock");
 
@@ -62,10 +83,16 @@ const DEV: (&str, &str) = ("post /dev/advance", "dev clock");
 async fn every_route_has_its_command() {
     let mut house = House::open().await;
     house.give_dev_powers();
+    house.give_onboarding();
     let document = house.get("/openapi.json").send().await.body;
     let served = routes_of(&document);
-    let known: BTreeSet<String> =
-        COMMANDS.iter().chain(&OTHERS).chain([&DEV]).map(|(route, _)| (*route).to_owned()).collect();
+    let known: BTreeSet<String> = COMMANDS
+        .iter()
+        .chain(&OTHERS)
+        .chain(&ONBOARDING)
+        .chain([&DEV])
+        .map(|(route, _)| (*route).to_owned())
+        .collect();
     assert_eq!(served, known, "each route has a command, or a reason for having none");
 }
 

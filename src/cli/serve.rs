@@ -115,6 +115,7 @@ async fn daemon_config(config: &Config) -> Result<DaemonConfig, ConfigError> {
         expiring_before: config.expiring_before,
         rates: config.rates,
         webhooks: config.webhooks()?,
+        onboarding: config.onboarding()?,
         dev_admin: None,
     })
 }

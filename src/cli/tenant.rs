@@ -61,6 +61,9 @@ pub(super) struct Settings {
     /// Refuse creations without the payer's signature: an allowance alone is no consent then [on or off; default off]
     #[arg(long, value_name = "ON|OFF", value_parser = switch)]
     require_signed_consent: Option<bool>,
+    /// Refuse creations whose wallets are not those of verified parties [on or off; default off]
+    #[arg(long, value_name = "ON|OFF", value_parser = switch)]
+    require_verified_party: Option<bool>,
     /// What the tenant's systems may create: JSON, or a file that holds it
     ///
     /// For example {"maxAmount":{"0xTOKEN":"500"},"maxTtlSeconds":86400}. The rules: maxAmount, maxOpenPerSender (each by
@@ -75,6 +78,7 @@ impl Settings {
         self.tip_bps.is_some()
             || self.default_ttl.is_some()
             || self.require_signed_consent.is_some()
+            || self.require_verified_party.is_some()
             || self.rules.is_some()
     }
 
@@ -82,6 +86,7 @@ impl Settings {
         tenant.allowed_tip_bps = self.tip_bps.unwrap_or(tenant.allowed_tip_bps);
         tenant.default_ttl_seconds = self.default_ttl.unwrap_or(tenant.default_ttl_seconds);
         tenant.require_signed_consent = self.require_signed_consent.unwrap_or(tenant.require_signed_consent);
+        tenant.require_verified_party = self.require_verified_party.unwrap_or(tenant.require_verified_party);
         if let Some(rules) = self.rules {
             tenant.rules = rules;
         }
@@ -97,6 +102,7 @@ struct Listed {
     allowed_tip_bps: u16,
     default_ttl_seconds: u64,
     require_signed_consent: bool,
+    require_verified_party: bool,
     rules: Rules,
 }
 
@@ -109,6 +115,7 @@ impl From<model::Tenant> for Listed {
             allowed_tip_bps: tenant.allowed_tip_bps,
             default_ttl_seconds: tenant.default_ttl_seconds,
             require_signed_consent: tenant.require_signed_consent,
+            require_verified_party: tenant.require_verified_party,
             rules: tenant.rules,
         }
     }
@@ -166,6 +173,7 @@ pub(super) fn new_tenant(name: String) -> model::Tenant {
         allowed_tip_bps: 0,
         default_ttl_seconds: DEFAULT_TTL_SECONDS,
         require_signed_consent: false,
+        require_verified_party: false,
         rules: Rules::default(),
     }
 }
@@ -175,17 +183,22 @@ async fn list(around: &Surroundings) -> anyhow::Result<()> {
     let all = tenants::all(&mut *store.read().await?).await?;
     store.close().await;
     let listed: Vec<Listed> = all.into_iter().map(Listed::from).collect();
-    around.output.list(["NAME", "ID", "STATE", "TIP", "DEFAULT TTL", "CONSENT", "RULES"], &listed, |tenant| {
-        [
-            tenant.name.clone(),
-            tenant.id.clone(),
-            if tenant.disabled { "disabled" } else { "active" }.to_owned(),
-            format!("{}.{:02} %", tenant.allowed_tip_bps / 100, tenant.allowed_tip_bps % 100),
-            shown_ttl(tenant.default_ttl_seconds),
-            shown_consent(tenant.require_signed_consent).to_owned(),
-            if tenant.rules == Rules::default() { "-".to_owned() } else { rule_names(&tenant.rules) },
-        ]
-    })
+    around.output.list(
+        ["NAME", "ID", "STATE", "TIP", "DEFAULT TTL", "CONSENT", "PARTIES", "RULES"],
+        &listed,
+        |tenant| {
+            [
+                tenant.name.clone(),
+                tenant.id.clone(),
+                if tenant.disabled { "disabled" } else { "active" }.to_owned(),
+                format!("{}.{:02} %", tenant.allowed_tip_bps / 100, tenant.allowed_tip_bps % 100),
+                shown_ttl(tenant.default_ttl_seconds),
+                shown_consent(tenant.require_signed_consent).to_owned(),
+                shown_parties(tenant.require_verified_party).to_owned(),
+                if tenant.rules == Rules::default() { "-".to_owned() } else { rule_names(&tenant.rules) },
+            ]
+        },
+    )
 }
 
 async fn set(
@@ -196,7 +209,8 @@ async fn set(
 ) -> anyhow::Result<()> {
     if !settings.are_given() && disabled.is_none() {
         bail!(
-            "nothing to set: give --tip-bps, --default-ttl, --require-signed-consent, --rules or --disabled"
+            "nothing to set: give --tip-bps, --default-ttl, --require-signed-consent, --require-verified-party, --rules or \
+             --disabled"
         );
     }
     let store = around.existing_store().await?;
@@ -218,14 +232,19 @@ async fn set(
     let state = if listed.disabled { "disabled" } else { "active" };
     around.output.done(
         &format!(
-            "tenant {name} is {state}: tips up to {} basis points, holds of {} by default, consent: {}, rules: {}",
+            "tenant {name} is {state}: tips up to {} basis points, holds of {} by default, consent: {}, parties: {}, rules: {}",
             listed.allowed_tip_bps,
             shown_ttl(listed.default_ttl_seconds),
             shown_consent(listed.require_signed_consent),
+            shown_parties(listed.require_verified_party),
             rule_names(&listed.rules)
         ),
         &listed,
     )
+}
+
+fn shown_parties(must_be_verified: bool) -> &'static str {
+    if must_be_verified { "verified" } else { "any" }
 }
 
 fn rule_names(rules: &Rules) -> String {

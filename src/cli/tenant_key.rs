@@ -45,6 +45,15 @@ pub(super) enum Scope {
     Write,
     /// Register wallets without proof
     Admin,
+    /// Look at parties, personal data included
+    #[value(name = "onboarding:read")]
+    OnboardingRead,
+    /// Onboard parties
+    #[value(name = "onboarding:write")]
+    OnboardingWrite,
+    /// Publish terms; decide about parties; delete them
+    #[value(name = "onboarding:staff")]
+    Staff,
 }
 
 impl From<Scope> for model::Scope {
@@ -53,6 +62,9 @@ impl From<Scope> for model::Scope {
             Scope::Read => Self::Read,
             Scope::Write => Self::Write,
             Scope::Admin => Self::Admin,
+            Scope::OnboardingRead => Self::OnboardingRead,
+            Scope::OnboardingWrite => Self::OnboardingWrite,
+            Scope::Staff => Self::Staff,
         }
     }
 }

@@ -10,7 +10,7 @@ use alloy::primitives::Address;
 use secrecy::SecretString;
 
 use super::source::{Entry, Source, shown_key};
-use super::{Config, DEFAULT_EXPIRING_BEFORE, DEFAULT_RECONCILE_EVERY, LogFormat, Problem};
+use super::{Config, DEFAULT_EXPIRING_BEFORE, DEFAULT_RECONCILE_EVERY, LogFormat, OnboardingKeys, Problem};
 use crate::chain::RpcEndpoints;
 use crate::http::{Rate, RateSettings};
 use crate::lane::LaneSettings;
@@ -24,7 +24,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-pub(super) const KEYS: [&str; 34] = [
+pub(super) const KEYS: [&str; 38] = [
     "data_dir",
     "listen",
     "admin_listen",
@@ -57,6 +57,10 @@ pub(super) const KEYS: [&str; 34] = [
     "webhooks_retry_schedule_s",
     "webhooks_time_limit_s",
     "webhooks_key_env",
+    "onboarding_key_env",
+    "onboarding_sandbox",
+    "onboarding_gateway_url",
+    "onboarding_gateway_key_env",
     "log_format",
     "otlp_endpoint",
 ];
@@ -140,6 +144,7 @@ impl Reader {
             operators: self.operators(),
             webhooks: self.webhooks(),
             webhooks_key: self.variable_name("webhooks_key_env"),
+            onboarding: self.onboarding(),
             lane,
         }
     }
@@ -223,6 +228,19 @@ impl Reader {
             time_limit: self
                 .whole("webhooks_time_limit_s", 1..=60)
                 .map_or(default.time_limit, Duration::from_secs),
+        }
+    }
+
+    fn onboarding(&mut self) -> OnboardingKeys {
+        OnboardingKeys {
+            key: self.variable_name("onboarding_key_env"),
+            sandbox: self.boolean("onboarding_sandbox").unwrap_or_default(),
+            gateway_url: self.text(
+                "onboarding_gateway_url",
+                "the http:// or https:// URL of a gateway",
+                |text| is_http(text).then(|| text.to_owned()),
+            ),
+            gateway_key: self.variable_name("onboarding_gateway_key_env"),
         }
     }
 

@@ -19,6 +19,8 @@ const API_KEY_HEADER: &str = "x-api-key";
 pub struct Caller {
     pub tenant: Tenant,
     scopes: Vec<Scope>,
+    /// What the API key is called: not secret.
+    pub prefix: String,
     /// The SHA-256 of the API key, by which it is counted how often it is used.
     pub key: ApiKeyHash,
 }
@@ -40,6 +42,15 @@ pub struct Writer(pub Caller);
 /// A caller whose key may begin new things: a disabled tenant settles and cancels what is open, and begins nothing.
 pub struct Opener(pub Caller);
 
+/// A caller whose key may look at parties.
+pub struct OnboardingReader(pub Caller);
+
+/// A caller whose key may onboard parties.
+pub struct OnboardingWriter(pub Caller);
+
+/// A caller whose key may decide about parties.
+pub struct Staff(pub Caller);
+
 impl Caller {
     /// Whether the key has a scope. None implies another.
     #[must_use]
@@ -60,7 +71,8 @@ impl Caller {
             .find(|(hash, ..)| presented.matches(hash))
             .ok_or_else(ApiError::unauthenticated)?;
         tracing::Span::current().record("tenant", tracing::field::display(tenant.id));
-        Ok(Self { tenant, scopes, key: ApiKeyHash(presented.hash()) })
+        let (prefix, key) = (presented.prefix().to_owned(), ApiKeyHash(presented.hash()));
+        Ok(Self { tenant, scopes, prefix, key })
     }
 
     fn demand(self, scope: Scope) -> Result<Self, ApiError> {
@@ -101,6 +113,30 @@ impl FromRequestParts<HttpState> for Opener {
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
         let Writer(caller) = Writer::from_request_parts(parts, state).await?;
         if caller.tenant.disabled { Err(ApiError::forbidden("tenant_disabled")) } else { Ok(Self(caller)) }
+    }
+}
+
+impl FromRequestParts<HttpState> for OnboardingReader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
+        Caller::from_request_parts(parts, state).await?.demand(Scope::OnboardingRead).map(Self)
+    }
+}
+
+impl FromRequestParts<HttpState> for OnboardingWriter {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
+        Caller::from_request_parts(parts, state).await?.demand(Scope::OnboardingWrite).map(Self)
+    }
+}
+
+impl FromRequestParts<HttpState> for Staff {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Self, ApiError> {
+        Caller::from_request_parts(parts, state).await?.demand(Scope::Staff).map(Self)
     }
 }
 

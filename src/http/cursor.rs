@@ -21,6 +21,7 @@ pub enum List {
     Report,
     Claims,
     Approvals,
+    Parties,
 }
 
 /// The cursor that goes on after `last`.
@@ -52,6 +53,7 @@ fn check(list: List, tenant: TenantId, last: &str) -> [u8; CHECK_BYTES] {
         List::Report => "report",
         List::Claims => "claims",
         List::Approvals => "approvals",
+        List::Parties => "parties",
     };
     let digest = Sha256::new()
         .chain_update(list)

@@ -111,8 +111,8 @@ pub(super) fn too_many() -> ApiError {
 fn events(flow: Flow) -> impl Stream<Item = Result<sse::Event, Infallible>> {
     unfold(flow, |mut flow| async move {
         let told = flow.next().await?;
-        let event = sse::Event::default().event(told.event.kind.public_name());
-        let event = event.id(cursor_at(flow.tenant, told.event.position).unwrap_or_default());
+        let event = sse::Event::default().event(told.kind().public_name());
+        let event = event.id(cursor_at(flow.tenant, told.position()).unwrap_or_default());
         match event.json_data(Event::from(&told)) {
             Ok(event) => Some((Ok(event), flow)),
             Err(error) => {

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use super::view::{Preauthorization, Status};
-use crate::model;
+use super::words::one_of;
+use crate::model::{self, PartyStatus};
 use crate::preauth::Told;
 
 /// What happened.
@@ -17,6 +19,9 @@ use crate::preauth::Told;
 /// - `preauth.expiring`: the hold expires soon. Sent once.
 /// - `preauth.reorged`: the chain took back what was told before. `data` is what is so now, `previousStatus` what was told.
 ///   What comes of it is told by a further event.
+/// - `party.verified`: nothing that is asked of a party is open any more.
+/// - `party.rejected`, `party.suspended`: you decided so.
+/// - `verification.completed`: a verification of a party's identity has ended, well or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum EventType {
     #[serde(rename = "preauth.authorized")]
@@ -35,6 +40,14 @@ pub enum EventType {
     Expiring,
     #[serde(rename = "preauth.reorged")]
     Reorged,
+    #[serde(rename = "party.verified")]
+    PartyVerified,
+    #[serde(rename = "party.rejected")]
+    PartyRejected,
+    #[serde(rename = "party.suspended")]
+    PartySuspended,
+    #[serde(rename = "verification.completed")]
+    VerificationCompleted,
 }
 
 impl From<model::EventKind> for EventType {
@@ -49,11 +62,15 @@ impl From<model::EventKind> for EventType {
             Kind::Expired => Self::Expired,
             Kind::Expiring => Self::Expiring,
             Kind::Reorged => Self::Reorged,
+            Kind::PartyVerified => Self::PartyVerified,
+            Kind::PartyRejected => Self::PartyRejected,
+            Kind::PartySuspended => Self::PartySuspended,
+            Kind::VerificationCompleted => Self::VerificationCompleted,
         }
     }
 }
 
-/// An event: what happened, and the preauthorization as it was then.
+/// An event: what happened, and the preauthorization or party as it was then.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Event {
     /// The same wherever it is shown: the `webhook-id` of its webhooks.
@@ -66,10 +83,33 @@ pub struct Event {
     pub data: EventData,
 }
 
+/// What an event is about.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum EventData {
+    Preauthorization(Box<PreauthorizationThen>),
+    Party(PartyThen),
+}
+
+/// A party as it was after an event. Nothing personal is in it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartyThen {
+    #[schema(format = "uuid")]
+    pub party_id: String,
+    #[schema(schema_with = party_statuses)]
+    pub party_status: &'static str,
+    /// The verification that was completed; else null.
+    #[schema(required, format = "uuid")]
+    pub verification_id: Option<String>,
+    /// Counts the events of this party from 1, without a gap: webhooks may arrive in another order, and twice.
+    pub sequence: u64,
+}
+
 /// A preauthorization as it was after an event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct EventData {
+pub struct PreauthorizationThen {
     #[serde(flatten)]
     pub preauthorization: Preauthorization,
     /// Counts the events of this preauthorization from 1, without a gap: webhooks may arrive in another order, and twice.
@@ -81,17 +121,33 @@ pub struct EventData {
 
 impl From<&Told> for Event {
     fn from(told: &Told) -> Self {
+        let data = match told {
+            Told::Preauth { event, then } => EventData::Preauthorization(Box::new(PreauthorizationThen {
+                preauthorization: then.as_ref().into(),
+                sequence: event.sequence,
+                previous_status: event.status_before.map(Into::into),
+            })),
+            Told::Party(event) => EventData::Party(PartyThen {
+                party_id: event.party.to_string(),
+                party_status: event.status.as_str(),
+                verification_id: event.verification.map(|id| id.to_string()),
+                sequence: event.sequence,
+            }),
+        };
         Self {
-            id: told.event.id.to_string(),
-            kind: told.event.kind.into(),
-            timestamp: told.event.created_at.to_rfc3339(),
-            data: EventData {
-                preauthorization: (&told.then).into(),
-                sequence: told.event.sequence,
-                previous_status: told.event.status_before.map(Into::into),
-            },
+            id: told.id().to_string(),
+            kind: told.kind().into(),
+            timestamp: told.created_at().to_rfc3339(),
+            data,
         }
     }
+}
+
+/// The words for where a party stands, in the document.
+pub(super) fn party_statuses() -> Object {
+    let meaning = "`onboarding`: something that is required is open. `verified`: nothing is. `rejected`, `suspended`: it was \
+        decided so.";
+    one_of(meaning, PartyStatus::ALL.map(PartyStatus::as_str))
 }
 
 /// The body of an event's webhook.

@@ -73,7 +73,7 @@ fn page(mut told: Vec<Told>, limit: u32, seen: i64, tenant: TenantId) -> EventPa
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = told.len() > shown;
     told.truncate(shown);
-    let last = told.last().filter(|_| has_more).map_or(seen, |told| told.event.position);
+    let last = told.last().filter(|_| has_more).map_or(seen, Told::position);
     EventPage { data: told.iter().map(Into::into).collect(), has_more, next_cursor: cursor_at(tenant, last) }
 }
 
@@ -124,6 +124,6 @@ pub async fn timeline(
     let (Some(limit), Some(after)) = (limit, after) else { return Err(shape.refused()) };
     let told = state.preauths.timeline(&caller.tenant, &invoice, after, limit + 1).await?;
     let told = told.ok_or_else(|| refused(Verb::Settle, &Refusal::NotFound))?;
-    let seen = told.last().map_or(after, |told| told.event.position);
+    let seen = told.last().map_or(after, Told::position);
     Ok(Json(page(told, limit, seen, tenant)))
 }

@@ -31,6 +31,7 @@ mod json;
 mod list;
 mod metrics;
 mod offers;
+mod onboarding;
 mod openapi;
 mod parameters;
 mod patience;
@@ -68,6 +69,7 @@ use utoipa_axum::routes;
 use crate::approvers::Approvers;
 use crate::chain::ChainClock;
 use crate::lane::{Signals, Standing};
+use crate::onboarding::Onboarding;
 use crate::preauth::Preauths;
 use crate::store::Store;
 use crate::webhooks::Webhooks;
@@ -110,6 +112,8 @@ pub struct HttpParts {
     pub preauths: Preauths,
     pub webhooks: Webhooks,
     pub approvers: Approvers,
+    /// `None`: there is no key for personal data, and nobody is onboarded.
+    pub onboarding: Option<Onboarding>,
     /// For API keys only; everything else goes through `preauths`.
     pub store: Store,
     pub standing: Standing,
@@ -161,6 +165,23 @@ pub fn router(state: HttpState) -> Router {
         .routes(routes!(approvals::list))
         .routes(routes!(reports::settlements))
         .routes(routes!(claims::list));
+    if state.onboarding.is_some() {
+        keyed = keyed
+            .routes(routes!(onboarding::terms::publish, onboarding::terms::get))
+            .routes(routes!(onboarding::consumers::create))
+            .routes(routes!(onboarding::consumers::get, onboarding::consumers::update))
+            .routes(routes!(onboarding::consumer_steps::send_code))
+            .routes(routes!(onboarding::consumer_steps::verify_code))
+            .routes(routes!(onboarding::consumer_steps::send_link))
+            .routes(routes!(onboarding::consumer_steps::make_kyc_link))
+            .routes(routes!(onboarding::parties::list))
+            .routes(routes!(onboarding::parties::get, onboarding::parties::delete))
+            .routes(routes!(onboarding::parties::suspend))
+            .routes(routes!(onboarding::parties::resume))
+            .routes(routes!(onboarding::parties::reject))
+            .routes(routes!(onboarding::wallets::tie))
+            .routes(routes!(onboarding::wallets::untie));
+    }
     if state.dev.is_some() {
         keyed = keyed.routes(routes!(dev::advance));
     }
@@ -179,7 +200,10 @@ pub fn router(state: HttpState) -> Router {
         tracing::error!(%error, "the OpenAPI document cannot be written");
         "{}".to_owned()
     });
-    let router = router.merge(pay::payer_routes());
+    let mut router = router.merge(pay::payer_routes());
+    if state.onboarding.is_some() {
+        router = router.merge(onboarding::links::routes());
+    }
     let router = router.layer(Extension(openapi::Document(Arc::from(document)))).with_state(state);
     edge::surround(router)
 }

@@ -18,7 +18,8 @@ part of them to the receiver and returns the rest in the same transaction, and w
 payer when it expires.
 
 **Access.** Every route but health, metrics and this document takes an API key, as `x-api-key` or as `Authorization: \
-Bearer`. GET needs the scope `read`, everything else the scope `write`. You see only what is yours.
+Bearer`. GET needs the scope `read`, everything else the scope `write`; what is about consumers, parties and terms has scopes of its own: \
+`onboarding:read`, `onboarding:write`, and `onboarding:staff` for decisions about them. You see only what is yours.
 
 **Errors.** Every error of any kind is `{\"errors\":[{\"type\":…,\"message\":…,\"code\":…,\"requestId\":…}]}`. \
 `message` is stable and for people, `code` is stable and for machines. There are several errors only where several \
@@ -62,6 +63,9 @@ counted apart from everything else. Beyond that the answer is 429 with `Retry-Af
         (name = "Reports", description = "The accounts"),
         (name = "Wallets", description = "Who may pay and be paid"),
         (name = "Tokens", description = "What may be locked"),
+        (name = "Consumers", description = "People who are onboarded"),
+        (name = "Parties", description = "Who was onboarded, and where he stands"),
+        (name = "Terms", description = "What parties accept"),
         (name = "Operation", description = "For those who run the daemon"),
         (name = "Development", description = "Only in `preauthd dev`"),
     ),
@@ -102,7 +106,9 @@ mod tests {
     use crate::http::testing::{House, routes_of};
 
     async fn document() -> Value {
-        let answer = House::open().await.get("/openapi.json").send().await;
+        let mut house = House::open().await;
+        house.give_onboarding();
+        let answer = house.get("/openapi.json").send().await;
         assert_eq!(answer.status, 200);
         answer.body
     }
@@ -147,6 +153,23 @@ mod tests {
             "get /onchain-preauth/{invoiceId}/approvals",
             "get /reports/settlements",
             "get /claims",
+            "post /terms-and-conditions",
+            "get /terms-and-conditions",
+            "post /consumers",
+            "get /consumers/{consumerId}",
+            "patch /consumers/{consumerId}",
+            "post /consumers/{consumerId}/phone/verification-code",
+            "post /consumers/{consumerId}/phone/verification-code/verify",
+            "post /consumers/{consumerId}/email/verification-link",
+            "post /consumers/{consumerId}/kyc-link",
+            "get /parties",
+            "get /parties/{partyId}",
+            "delete /parties/{partyId}",
+            "post /parties/{partyId}/suspend",
+            "post /parties/{partyId}/resume",
+            "post /parties/{partyId}/reject",
+            "post /parties/{partyId}/wallets",
+            "delete /parties/{partyId}/wallets/{address}",
             "get /health/live",
             "get /health/ready",
             "get /metrics",

@@ -13,6 +13,7 @@ use super::error::ApiError;
 use super::event_stream::too_many;
 use super::idempotency;
 use super::list::NO_CURSOR;
+use super::onboarding;
 use super::refusals::{Verb, refused};
 use super::shape::Shape;
 use super::wallets::register::not_proven;
@@ -125,6 +126,11 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             "advanceClock" => ("seconds", "must be a number from 0 to 31536000"),
             "changeWebhook" => ("events", "must be a list of types of events, such as preauth.settled"),
             "resendEvents" => ("eventId", "must be a UUID"),
+            "createConsumer" => ("phone", "is missing"),
+            "updateConsumer" => ("emailAddress", "must be an e-mail address"),
+            "verifyPhoneCode" => ("code", "must be 6 digits"),
+            "publishTerms" => ("version", "is missing"),
+            "tieWallet" => ("role", "must be \"sender\" or \"receiver\""),
             _ => ("amount", "is missing"),
         };
         let mut shape = Shape::of_body();
@@ -143,10 +149,14 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             | "listApprovals"
             | "reportSettlements"
             | "listClaims"
+            | "listParties"
+            | "getTerms"
+            | "untieWallet"
     ) {
         let mut shape = Shape::of_query();
         let (name, why) = match id {
-            "removeWallet" => ("address", "must be 0x followed by 40 hexadecimal digits"),
+            "getTerms" => ("language", "must be a language, such as en or pt-BR"),
+            "removeWallet" | "untieWallet" => ("address", "must be 0x followed by 40 hexadecimal digits"),
             "streamEvents" => ("cursor", NO_CURSOR),
             "reportSettlements" => ("from", "must be a day, such as 2026-03-25"),
             _ => ("limit", "must be a number from 1 to 100"),
@@ -158,6 +168,7 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
     errors.extend(refusals.iter().map(|refusal| refused(verb, refusal)));
     errors.extend(webhook_refusals(id).into_iter().map(webhooks::refused));
     errors.extend(approver_refusals(id).into_iter().map(approvers::refused));
+    errors.extend(onboarding::refusals(id).into_iter().map(onboarding::refused));
     match id {
         "registerWallet" => errors
             .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
@@ -278,6 +289,7 @@ fn refusals_of_anybody() -> Vec<Refusal> {
             why: "the amount is above the tenant's limit".into(),
         }),
         Refusal::WalletNotRegistered(WalletRole::Receiver),
+        Refusal::PartyNotVerified(WalletRole::Receiver),
         Refusal::InvoiceExists,
     ]
 }

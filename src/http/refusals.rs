@@ -62,6 +62,9 @@ pub fn refused(verb: Verb, refusal: &Refusal) -> ApiError {
         Refusal::WalletNotRegistered(role) => {
             error(NOT_FOUND, "wallet_not_registered", "Wallet not registered").field(role.as_str())
         }
+        Refusal::PartyNotVerified(role) => {
+            error(NOT_FOUND, "party_not_verified", "Wallet not registered").field(role.as_str())
+        }
         Refusal::ReceiverNotActive => error(NOT_FOUND, "receiver_not_active", "Wallet not registered")
             .field("receiver")
             .detail("the receiver is registered here, but not (or not yet) allowed on chain"),
@@ -254,6 +257,12 @@ mod tests {
                 404,
                 "Wallet not registered",
                 "wallet_not_registered",
+            ),
+            (
+                Refusal::PartyNotVerified(WalletRole::Receiver),
+                404,
+                "Wallet not registered",
+                "party_not_verified",
             ),
             (Refusal::ReceiverNotActive, 404, "Wallet not registered", "receiver_not_active"),
             (Refusal::InvoiceExists, 409, "Invoice already exists", "invoice_exists"),

@@ -31,6 +31,7 @@ use crate::model::{
     Account, ChainTime, InvoiceId, Millis, Preauth, PreauthKey, PreauthStatus, Rules, Scope, Tenant,
     TenantId, Token, TokenAmount, derive_preauth_id,
 };
+use crate::onboarding::{MasterKey, Messenger, Onboarding, OnboardingSettings, Verifier};
 use crate::outbound::{Outbound, Post};
 use crate::preauth::{PreauthSettings, Preauths, Snapshot, Sweeper};
 use crate::store::admin_keys::{self, AdminKey};
@@ -93,6 +94,7 @@ impl House {
             preauths,
             webhooks,
             approvers,
+            onboarding: None,
             store: store.clone(),
             standing,
             signals,
@@ -137,6 +139,19 @@ impl House {
     /// To be changed before the house is used.
     pub fn parts(&mut self) -> &mut HttpParts {
         Arc::get_mut(&mut self.state.parts).expect("nobody else has the state yet")
+    }
+
+    /// Onboards from now on, in the sandbox.
+    pub fn give_onboarding(&mut self) {
+        let settings = OnboardingSettings {
+            master: MasterKey::parse(&"07".repeat(32)).unwrap(),
+            messenger: Messenger::Sandbox,
+            verifier: Verifier::Sandbox,
+            public_url: "https://pay.example".into(),
+        };
+        let HttpParts { store, signals, .. } = &*self.state;
+        let onboarding = Onboarding::new(store.clone(), signals.clone(), settings);
+        self.parts().onboarding = Some(onboarding);
     }
 
     pub fn give_dev_powers(&mut self) {
@@ -361,6 +376,7 @@ fn new_tenant(name: &str) -> Tenant {
         allowed_tip_bps: 1_000,
         default_ttl_seconds: 86_400,
         require_signed_consent: false,
+        require_verified_party: false,
         rules: Rules::default(),
     }
 }

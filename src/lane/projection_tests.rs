@@ -192,6 +192,7 @@ async fn seed(tx: &mut crate::store::Connection) -> Result<PreauthKey, StoreErro
         allowed_tip_bps: 0,
         default_ttl_seconds: 60,
         require_signed_consent: false,
+        require_verified_party: false,
         rules: Default::default(),
     };
     tenants::insert(tx, &tenant, NOW).await?;

@@ -1,4 +1,4 @@
-//! What merchants are told of: a step of a preauthorization, and what the preauthorization was after it.
+//! What merchants are told of: a step of a preauthorization or of a party, and what it was after it.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use alloy::primitives::B256;
 use uuid::Uuid;
 
 use super::{
-    BaseUnits, CallFailure, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus, Schedule, Settlement,
-    TenantId,
+    BaseUnits, CallFailure, Millis, OperationKind, PartyId, PartyStatus, Preauth, PreauthKey, PreauthStatus,
+    Schedule, Settlement, TenantId,
 };
 
 /// What happened.
@@ -24,10 +24,16 @@ pub enum EventKind {
     Expiring,
     /// What was told before is no longer so: the chain took it back.
     Reorged,
+    /// Nothing that is asked of a party is open any more.
+    PartyVerified,
+    PartyRejected,
+    PartySuspended,
+    /// A verification of a party's identity has ended, well or not.
+    VerificationCompleted,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Authorized,
         Self::Rejected,
         Self::Settled,
@@ -36,6 +42,10 @@ impl EventKind {
         Self::Expired,
         Self::Expiring,
         Self::Reorged,
+        Self::PartyVerified,
+        Self::PartyRejected,
+        Self::PartySuspended,
+        Self::VerificationCompleted,
     ];
 
     #[must_use]
@@ -49,6 +59,10 @@ impl EventKind {
             Self::Expired => "expired",
             Self::Expiring => "expiring",
             Self::Reorged => "reorged",
+            Self::PartyVerified => "party_verified",
+            Self::PartyRejected => "party_rejected",
+            Self::PartySuspended => "party_suspended",
+            Self::VerificationCompleted => "verification_completed",
         }
     }
 
@@ -60,13 +74,26 @@ impl EventKind {
     /// The name by which merchants know it, such as `preauth.settled`.
     #[must_use]
     pub fn public_name(self) -> String {
-        format!("preauth.{}", self.as_str())
+        match self {
+            Self::Authorized
+            | Self::Rejected
+            | Self::Settled
+            | Self::SettlementFailed
+            | Self::Cancelled
+            | Self::Expired
+            | Self::Expiring
+            | Self::Reorged => format!("preauth.{}", self.as_str()),
+            Self::PartyVerified
+            | Self::PartyRejected
+            | Self::PartySuspended
+            | Self::VerificationCompleted => self.as_str().replacen('_', ".", 1),
+        }
     }
 
     /// Reads [`Self::public_name`].
     #[must_use]
     pub fn parse_public(text: &str) -> Option<Self> {
-        text.strip_prefix("preauth.").and_then(Self::parse)
+        Self::ALL.into_iter().find(|kind| kind.public_name() == text)
     }
 
     /// What tells that a preauthorization has come into a status, however it came there.
@@ -89,7 +116,44 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// One event as it is stored.
+/// One event of the feed.
+#[derive(Debug, Clone)]
+pub enum FeedEvent {
+    Preauth(Box<Event>),
+    Party(PartyEvent),
+}
+
+impl FeedEvent {
+    /// Its position in the feed.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        match self {
+            Self::Preauth(event) => event.position,
+            Self::Party(event) => event.position,
+        }
+    }
+}
+
+/// An event of a party as it is stored.
+#[derive(Debug, Clone)]
+pub struct PartyEvent {
+    /// Its position in the feed.
+    pub position: i64,
+    /// Its name for merchants.
+    pub id: Uuid,
+    pub tenant: TenantId,
+    pub party: PartyId,
+    /// Counts the events of its party from 1.
+    pub sequence: u64,
+    pub kind: EventKind,
+    /// Where the party stood after it.
+    pub status: PartyStatus,
+    /// The verification that was completed.
+    pub verification: Option<Uuid>,
+    pub created_at: Millis,
+}
+
+/// One event of a preauthorization as it is stored.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// Its position in the feed.
@@ -159,5 +223,8 @@ mod tests {
         }
         assert_eq!(EventKind::parse_public("settled"), None);
         assert_eq!(EventKind::parse_public("preauth.sold"), None);
+        assert_eq!(EventKind::PartyVerified.public_name(), "party.verified");
+        assert_eq!(EventKind::VerificationCompleted.public_name(), "verification.completed");
+        assert_eq!(EventKind::parse_public("preauth.party_verified"), None);
     }
 }

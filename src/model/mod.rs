@@ -12,6 +12,7 @@ mod eip712;
 mod event;
 mod history;
 mod ids;
+mod onboarding;
 mod once;
 mod operation;
 mod pay_link;
@@ -35,9 +36,15 @@ pub use approver::{Approval, Approver, ApproverAnswer, ApproverName, Decision};
 pub use call_failure::{CallFailure, Disposition};
 pub use consent::{Consent, ConsentKind, ECDSA_BYTES, unwrap_undeployed};
 pub use eip712::typed_data;
-pub use event::{Event, EventKind, EventState};
+pub use event::{Event, EventKind, EventState, FeedEvent, PartyEvent};
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
+pub use onboarding::{
+    Answered, Bar, BarEvent, Challenge, ChallengeKind, ChallengeState, Email, ExternalId, Facts,
+    FailureReason, ForbiddenBar, ForbiddenVerdict, IdentityVerdict, Language, Participation, Party, PartyId,
+    PartyKey, PartyKind, PartyStatus, Phone, Profile, Requirement, RequirementKind, RequirementStatus,
+    SecretTag, TermsName, TermsText, TermsVersion, Verification, VerificationState,
+};
 pub use once::{Once, OnceName};
 pub use operation::{Operation, OperationKind, OperationState};
 pub use pay_link::{PayLink, PayLinkState, PayToken, PayTokenHash};

@@ -15,6 +15,8 @@ pub struct Tenant {
     pub default_ttl_seconds: u64,
     /// Creations without the payer's signature are refused: an allowance alone is no consent here.
     pub require_signed_consent: bool,
+    /// Creations need wallets of parties that are verified.
+    pub require_verified_party: bool,
     pub rules: Rules,
 }
 
@@ -27,10 +29,20 @@ pub enum Scope {
     Write,
     /// Register wallets without proof.
     Admin,
+    /// Look at parties, personal data included.
+    OnboardingRead,
+    /// Onboard parties.
+    OnboardingWrite,
+    /// Publish terms; decide about parties; delete them.
+    Staff,
 }
 
 impl Scope {
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Write, Self::Admin, Self::OnboardingRead, Self::OnboardingWrite, Self::Staff];
+
+    /// Those of the keys of who run the daemon: they onboard nobody.
+    pub const OF_ADMINS: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -38,6 +50,9 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Admin => "admin",
+            Self::OnboardingRead => "onboarding:read",
+            Self::OnboardingWrite => "onboarding:write",
+            Self::Staff => "onboarding:staff",
         }
     }
 

@@ -3,6 +3,7 @@
 use futures::FutureExt;
 use uuid::Uuid;
 
+use super::participants::Participants;
 use super::payer::Payer;
 use super::terms::{Judged, Purpose};
 use super::{Ending, Fault, NewAuthorization, Preauths, Refusal, Snapshot, Stop, Wait};
@@ -73,7 +74,7 @@ impl Preauths {
             consent,
             schedule: plan.schedule,
         };
-        let key = self.write_down(new, judged, payer).await?;
+        let key = self.write_down(new, judged, plan.participants, payer).await?;
         self.inner.signals.work_arrived();
         match wait {
             Wait::ForOutcome => self.follow(key, wait, Self::locked).await,
@@ -86,6 +87,7 @@ impl Preauths {
         &self,
         new: NewPreauth,
         judged: Option<Judged>,
+        participants: Option<Participants>,
         payer: Payer,
     ) -> Result<PreauthKey, Stop> {
         let (now, chain_now, once) = (self.inner.clock.wall(), self.inner.clock.now(), self.once);
@@ -96,6 +98,9 @@ impl Preauths {
                 async move {
                     if let Some(judged) = judged {
                         judged.judge(tx).await?;
+                    }
+                    if let Some(participants) = participants {
+                        participants.may_still_take_part(tx).await?;
                     }
                     payer.may_still_pay(tx, chain_now).await?;
                     let key = preauths::insert(tx, &new, now).await?;

@@ -1,14 +1,22 @@
 //! What merchants are told of, read back: the same event is shown alike in a timeline, in the feed and in a webhook.
 
+use uuid::Uuid;
+
 use super::{Fault, Preauths, Snapshot};
-use crate::model::{Event, EventKind, InvoiceId, PreauthKey, Tenant, TenantId};
+use crate::model::{
+    Event, EventKind, FeedEvent, InvoiceId, Millis, PartyEvent, PreauthKey, Tenant, TenantId,
+};
 use crate::store::{Connection, StoreError, events, preauths};
 
-/// An event, with its preauthorization as it was then.
+/// An event, with all there is to tell of it.
 #[derive(Debug, Clone)]
-pub struct Told {
-    pub event: Event,
-    pub then: Snapshot,
+pub enum Told {
+    /// With its preauthorization as it was then.
+    Preauth {
+        event: Box<Event>,
+        then: Box<Snapshot>,
+    },
+    Party(PartyEvent),
 }
 
 impl Told {
@@ -17,21 +25,65 @@ impl Told {
     /// # Errors
     /// A fault of the database; a row that cannot be read is one, because a list that left something out would be taken
     /// for the whole.
-    pub async fn of(connection: &mut Connection, events: Vec<Event>) -> Result<Vec<Self>, StoreError> {
-        let mut keys: Vec<PreauthKey> = events.iter().map(|event| event.preauth).collect();
+    pub async fn of(connection: &mut Connection, events: Vec<FeedEvent>) -> Result<Vec<Self>, StoreError> {
+        let key = |event: &FeedEvent| match event {
+            FeedEvent::Preauth(event) => Some(event.preauth),
+            FeedEvent::Party(_) => None,
+        };
+        let mut keys: Vec<PreauthKey> = events.iter().filter_map(key).collect();
         keys.sort_unstable();
         keys.dedup();
         let preauths = preauths::by_keys(connection, &keys).await?;
-        let tell = |event: Event| match preauths.get(&event.preauth) {
-            Some(Ok(preauth)) => {
-                let preauth = event.preauth_then(preauth.clone());
-                let then = Snapshot { preauth, pending_operation: event.pending };
-                Ok(Self { event, then })
+        let tell = |event: FeedEvent| {
+            let event = match event {
+                FeedEvent::Party(event) => return Ok(Self::Party(event)),
+                FeedEvent::Preauth(event) => event,
+            };
+            match preauths.get(&event.preauth) {
+                Some(Ok(preauth)) => {
+                    let preauth = event.preauth_then(preauth.clone());
+                    let then = Box::new(Snapshot { preauth, pending_operation: event.pending });
+                    Ok(Self::Preauth { event, then })
+                }
+                Some(Err(unreadable)) => Err(StoreError::Unreadable(Box::new(unreadable.clone()))),
+                None => Err(StoreError::Corrupt(format!("events: {} is of no preauth", event.id))),
             }
-            Some(Err(unreadable)) => Err(StoreError::Unreadable(Box::new(unreadable.clone()))),
-            None => Err(StoreError::Corrupt(format!("events: {} is of no preauth", event.id))),
         };
         events.into_iter().map(tell).collect()
+    }
+
+    /// Its position in the feed.
+    #[must_use]
+    pub fn position(&self) -> i64 {
+        match self {
+            Self::Preauth { event, .. } => event.position,
+            Self::Party(event) => event.position,
+        }
+    }
+
+    /// Its name for merchants.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        match self {
+            Self::Preauth { event, .. } => event.id,
+            Self::Party(event) => event.id,
+        }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Preauth { event, .. } => event.kind,
+            Self::Party(event) => event.kind,
+        }
+    }
+
+    #[must_use]
+    pub fn created_at(&self) -> Millis {
+        match self {
+            Self::Preauth { event, .. } => event.created_at,
+            Self::Party(event) => event.created_at,
+        }
     }
 }
 
@@ -49,6 +101,7 @@ impl Preauths {
             let Some(preauth) = self.by_invoice(tenant.id, invoice).await? else { return Ok(None) };
             let mut reader = self.inner.store.read().await?;
             let events = events::timeline(&mut reader, tenant.id, preauth.key, after, limit).await?;
+            let events = events.into_iter().map(|event| FeedEvent::Preauth(Box::new(event))).collect();
             Told::of(&mut reader, events).await.map(Some)
         };
         read.await.map_err(|error: StoreError| self.noted(error))
@@ -68,7 +121,7 @@ impl Preauths {
             let newest = events::newest(&mut reader, tenant).await?;
             let page = events::page(&mut reader, tenant, kind, after, limit).await?;
             let is_full = u32::try_from(page.len()).is_ok_and(|count| count >= limit);
-            let last = page.last().map_or(after, |event| event.position);
+            let last = page.last().map_or(after, FeedEvent::position);
             let seen = if is_full { last } else { last.max(newest) };
             Ok((Told::of(&mut reader, page).await?, seen))
         };

@@ -12,6 +12,7 @@ mod claims;
 mod consents;
 mod events;
 mod once;
+mod participants;
 mod past;
 mod patrol;
 mod pay;

@@ -47,6 +47,8 @@ pub enum Refusal {
     ConsentWithoutExpiry,
     Rule(RuleRefusal),
     WalletNotRegistered(WalletRole),
+    /// The tenant wants verified parties only, and the wallet is nobody's or of somebody who is not verified.
+    PartyNotVerified(WalletRole),
     /// Registered with the tenant, but not (yet) allowed on chain.
     ReceiverNotActive,
     InvoiceExists,

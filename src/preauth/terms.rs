@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, Bytes, U256};
 
+use super::participants::Participants;
 use super::payer::Payer;
 use super::{
     ConsentOffer, Fault, MAX_TTL_SECONDS, MIN_TTL_SECONDS, NewAuthorization, Preauths, Refusal,
@@ -48,6 +49,8 @@ pub(super) struct Plan {
     /// `None`: the allowance is the consent.
     pub consent: Option<Consent>,
     pub judged: Judged,
+    /// `None`: the tenant takes anybody.
+    pub participants: Option<Participants>,
 }
 
 impl Preauths {
@@ -100,8 +103,8 @@ impl Preauths {
             expires_at: price.judged.expires_at,
             preauth_id: derive_preauth_id(tenant.id, &creation.invoice),
         };
-        let Price { token, schedule, judged } = price;
-        Ok(Plan { terms, token, schedule, consent: creation.consent.clone(), judged })
+        let Price { token, schedule, judged, participants } = price;
+        Ok(Plan { terms, token, schedule, consent: creation.consent.clone(), judged, participants })
     }
 
     /// The same checks where it may not be known yet who pays.
@@ -145,12 +148,20 @@ impl Preauths {
             scheduled: schedule.is_some(),
         };
         self.judge(&judged).await?;
+        let store = &self.inner.store;
+        let participants = Participants::of(tenant, sender, receiver);
+        let standings = match participants {
+            Some(participants) => Some(participants.look(store).await?),
+            None => None,
+        };
+        if let Some(standings) = &standings {
+            standings.none_is_suspended()?;
+        }
         if purpose == Purpose::Lock {
             payer.has_consented(asked.consent)?;
             self.judge_consent(tenant, asked.consent, &token).await?;
         }
 
-        let store = &self.inner.store;
         let (payer, payee, known) = tokio::join!(
             async {
                 match sender {
@@ -165,10 +176,13 @@ impl Preauths {
         if !payee? {
             return Err(Refusal::WalletNotRegistered(WalletRole::Receiver).into());
         }
+        if let Some(standings) = &standings {
+            standings.all_are_verified()?;
+        }
         if known?.is_some() {
             return Err(Refusal::InvoiceExists.into());
         }
-        Ok(Price { token, schedule, judged })
+        Ok(Price { token, schedule, judged, participants })
     }
 
     async fn judge(&self, judged: &Judged) -> Result<(), Stop> {
@@ -212,6 +226,7 @@ pub(super) struct Price {
     pub token: Token,
     pub schedule: Option<Schedule>,
     pub judged: Judged,
+    pub participants: Option<Participants>,
 }
 
 /// A creation as the rules see it. Where a rule depends on what else is open it is judged once more in the change that

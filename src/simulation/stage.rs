@@ -48,6 +48,7 @@ pub fn tenant() -> Tenant {
         allowed_tip_bps: 1_000,
         default_ttl_seconds: 3_600,
         require_signed_consent: false,
+        require_verified_party: false,
         rules: Rules::default(),
     }
 }

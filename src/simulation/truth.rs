@@ -7,7 +7,9 @@ use alloy::primitives::B256;
 use super::life::Report;
 use super::network::Network;
 use super::stage::TOKENS;
-use crate::model::{ChainTime, Drift, Event, EventKind, OperationKind, Preauth, PreauthKey, PreauthStatus};
+use crate::model::{
+    ChainTime, Drift, Event, EventKind, FeedEvent, OperationKind, Preauth, PreauthKey, PreauthStatus,
+};
 use crate::store::{Store, batches, blocks, comparison, events, operations};
 
 /// What merchants were told, by invoice.
@@ -87,7 +89,8 @@ async fn check_events(store: &Store, rows: &[Preauth]) -> Result<(), String> {
     {
         let mut reader = store.read().await.unwrap();
         for event in events::page(&mut reader, super::stage::tenant().id, None, 0, 100_000).await.unwrap() {
-            by_preauth.entry(event.preauth).or_default().push(event);
+            let FeedEvent::Preauth(event) = event else { return Err("an event of a party".to_owned()) };
+            by_preauth.entry(event.preauth).or_default().push(*event);
         }
     }
     for row in rows {

@@ -43,8 +43,8 @@ pub async fn insert(
 }
 
 pub(super) const BY_PREFIXES: &str =
-    "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules, hash,
-         scopes, prefix
+    "SELECT tenants.id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, require_verified_party,
+         rules, hash, scopes, prefix
      FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
      WHERE prefix IN (SELECT value FROM json_each($1)) AND revoked_at IS NULL";
 

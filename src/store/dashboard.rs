@@ -147,6 +147,7 @@ pub struct DeliveryRow {
     pub event: Uuid,
     pub url: String,
     pub kind: EventKind,
+    /// The invoice, or the party, that it is about.
     pub invoice: String,
     pub state: DeliveryState,
     pub tries: u64,
@@ -164,12 +165,12 @@ pub async fn deliveries(
 ) -> Result<Vec<DeliveryRow>, StoreError> {
     let place = if id.is_some() { "d.id = $1" } else { "$1 IS NULL" };
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT d.id, e.tenant_id, w.uuid AS endpoint_uuid, e.uuid AS event_uuid, w.url, e.kind, p.invoice_id, d.state, d.tries,
-             d.next_at,
+        "SELECT d.id, e.tenant_id, w.uuid AS endpoint_uuid, e.uuid AS event_uuid, w.url, e.kind, p.invoice_id, e.party, d.state,
+             d.tries, d.next_at,
              (SELECT status FROM delivery_attempts a WHERE a.delivery = d.id ORDER BY a.id DESC LIMIT 1) AS last_status,
              (SELECT error FROM delivery_attempts a WHERE a.delivery = d.id ORDER BY a.id DESC LIMIT 1) AS last_error
          FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint JOIN events e ON e.id = d.event
-             JOIN preauths p ON p.id = e.preauth
+             LEFT JOIN preauths p ON p.id = e.preauth
          WHERE {place} ORDER BY d.id DESC LIMIT $2 + 0"
     ));
     let rows = sqlx::query(sql).bind(id).bind(i64::from(limit)).fetch_all(connection).await?;
@@ -181,7 +182,10 @@ pub async fn deliveries(
             event: uuid(row, "event_uuid")?,
             url: row.try_get("url")?,
             kind: word(row, "kind", EventKind::parse)?,
-            invoice: row.try_get("invoice_id")?,
+            invoice: match row.try_get("invoice_id")? {
+                Some(invoice) => invoice,
+                None => format!("party {}", uuid(row, "party")?),
+            },
             state: word(row, "state", DeliveryState::parse)?,
             tries: unsigned(row, "tries")?,
             next_at: millis(row, "next_at")?,

@@ -9,15 +9,15 @@ use super::column::{
     unsigned, uuid, word,
 };
 use super::seal::{Sealed, Value};
-use super::{Connection, StoreError, bulk};
+use super::{Connection, StoreError, bulk, onboarding};
 use crate::model::{
-    Event, EventKind, EventState, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus, Schedule,
-    Settlement, TenantId,
+    Event, EventKind, EventState, FeedEvent, Millis, OperationKind, Preauth, PreauthKey, PreauthStatus,
+    Schedule, Settlement, TenantId,
 };
 
 const COLUMNS: &str = "id, uuid, tenant_id, preauth, sequence, kind, status_before, status, pending, settle_at, \
     scheduled, scheduled_written, settled, settled_written, lock_transaction, close_transaction, deferred_refund, \
-    failure, seal, created_at";
+    failure, party, verification, seal, created_at";
 
 /// What an event says, bound to its name, so that it cannot pass for another's.
 pub(super) const SAID: Sealed = Sealed {
@@ -147,7 +147,7 @@ pub async fn page(
     kind: Option<EventKind>,
     after: i64,
     limit: u32,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<Vec<FeedEvent>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM events
          WHERE tenant_id = $1 AND id > $2 AND ($3 IS NULL OR kind = $3) ORDER BY id LIMIT $4 + 0"
@@ -159,7 +159,7 @@ pub async fn page(
         .bind(i64::from(limit))
         .fetch_all(connection)
         .await?;
-    rows.iter().map(decode).collect()
+    rows.iter().map(decode_any).collect()
 }
 
 /// A preauth's events after a position, oldest first.
@@ -193,9 +193,16 @@ pub async fn newest(connection: &mut Connection, tenant: TenantId) -> Result<i64
 }
 
 /// An event by its position.
-pub async fn by_position(connection: &mut Connection, position: i64) -> Result<Event, StoreError> {
+pub async fn by_position(connection: &mut Connection, position: i64) -> Result<FeedEvent, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM events WHERE id = $1"));
-    decode(&sqlx::query(sql).bind(position).fetch_one(connection).await?)
+    decode_any(&sqlx::query(sql).bind(position).fetch_one(connection).await?)
+}
+
+fn decode_any(row: &SqliteRow) -> Result<FeedEvent, StoreError> {
+    match row.try_get::<Option<&[u8]>, _>("party")? {
+        Some(_) => onboarding::events::decode(row).map(FeedEvent::Party),
+        None => decode(row).map(Box::new).map(FeedEvent::Preauth),
+    }
 }
 
 fn decode(row: &SqliteRow) -> Result<Event, StoreError> {

@@ -344,6 +344,7 @@ mod tests {
                     allowed_tip_bps: 0,
                     default_ttl_seconds: 60,
                     require_signed_consent: false,
+                    require_verified_party: false,
                     rules: Default::default(),
                 };
                 tenants::insert(tx, &tenant, Millis(1)).await?;

@@ -11,10 +11,12 @@ use sqlx::SqlitePool;
 use super::gathered::Gathered;
 use super::operations::Unfinished;
 use super::{
-    Connection, Store, StoreError, UnreadableRow, api_keys, operations, preauths, tokens, unclaimed, wallets,
+    Connection, Store, StoreError, UnreadableRow, api_keys, onboarding, operations, preauths, tokens,
+    unclaimed, wallets,
 };
 use crate::model::{
-    InvoiceId, Operation, Preauth, PreauthKey, Scope, Tenant, TenantId, Token, WalletRole, derive_preauth_id,
+    InvoiceId, Operation, Participation, Preauth, PreauthKey, Scope, Tenant, TenantId, Token, WalletRole,
+    derive_preauth_id,
 };
 
 /// A preauthorization, and the operation of it that is open.
@@ -41,6 +43,7 @@ pub(super) struct Lookups {
     key_holders: Gathered<String, Vec<KeyHolder>>,
     tokens: Gathered<Address, Token>,
     registrations: Gathered<Registration, ()>,
+    participations: Gathered<Registration, Participation>,
     with_open: Gathered<PreauthKey, Read<WithOpen>>,
     named: Gathered<Invoice, Read<Named>>,
 }
@@ -56,6 +59,9 @@ impl Lookups {
             }),
             registrations: Gathered::spawn(reads, |connection, wallets| {
                 wallets::registered_among(connection, wallets).boxed()
+            }),
+            participations: Gathered::spawn(reads, |connection, wallets| {
+                onboarding::participation::among(connection, wallets).boxed()
             }),
             with_open: Gathered::spawn(reads, with_open),
             named: Gathered::spawn(reads, named),
@@ -95,6 +101,21 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.pass().await;
         Ok(self.lookups.registrations.find((tenant, address, role)).await?.is_some())
+    }
+
+    /// Whether a wallet may take part in a role, by what is known of its party.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn participation(
+        &self,
+        tenant: TenantId,
+        address: Address,
+        role: WalletRole,
+    ) -> Result<Participation, StoreError> {
+        self.pass().await;
+        let found = self.lookups.participations.find((tenant, address, role)).await?;
+        Ok(found.unwrap_or(Participation::NotVerified))
     }
 
     /// A preauthorization and its open operation.
@@ -181,6 +202,14 @@ mod tests {
             (
                 wallets::REGISTERED_AMONG.to_owned(),
                 "SEARCH wallets USING INDEX wallets_registered (tenant_id=? AND address=? AND role=?)",
+            ),
+            (
+                onboarding::participation::AMONG.to_owned(),
+                "SEARCH w USING INDEX party_wallets_tied (tenant_id=? AND address=? AND role=?)",
+            ),
+            (
+                onboarding::requirements::OF_EACH.to_owned(),
+                "SEARCH r USING INDEX sqlite_autoindex_party_requirements_1 (party=?)",
             ),
             (preauths::keys_sql(), "SEARCH preauths USING INTEGER PRIMARY KEY (rowid=?)"),
             (

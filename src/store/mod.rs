@@ -36,6 +36,7 @@ pub mod histories;
 pub mod idempotency;
 pub mod instance;
 mod lookups;
+pub mod onboarding;
 pub mod operations;
 pub mod outcomes;
 pub mod pay_links;

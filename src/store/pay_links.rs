@@ -191,6 +191,7 @@ mod tests {
             allowed_tip_bps: 0,
             default_ttl_seconds: 60,
             require_signed_consent: false,
+            require_verified_party: false,
             rules: Default::default(),
         }
     }

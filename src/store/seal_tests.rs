@@ -49,6 +49,7 @@ async fn world(count: u8) -> World {
                     allowed_tip_bps: 0,
                     default_ttl_seconds: 60,
                     require_signed_consent: false,
+                    require_verified_party: false,
                     rules: Default::default(),
                 };
                 tenants::insert(tx, &tenant, NOW).await?;

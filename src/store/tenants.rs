@@ -7,15 +7,14 @@ use super::column::{corrupt, signed, tenant_id, unsigned};
 use super::{Connection, StoreError};
 use crate::model::{Millis, Tenant, TenantId};
 
-const COLUMNS: &str =
-    "id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, rules";
+const COLUMNS: &str = "id, name, disabled, allowed_tip_bps, default_ttl_seconds, require_signed_consent, require_verified_party, rules";
 
 /// Adds a tenant; a name that is taken is a unique violation.
 pub async fn insert(connection: &mut Connection, tenant: &Tenant, now: Millis) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO tenants (id, name, disabled, allowed_tip_bps, default_ttl_seconds, rules, created_at,
-             require_signed_consent)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             require_signed_consent, require_verified_party)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(tenant.id.0.as_bytes().as_slice())
     .bind(&tenant.name)
@@ -25,6 +24,7 @@ pub async fn insert(connection: &mut Connection, tenant: &Tenant, now: Millis) -
     .bind(rules_json(tenant)?)
     .bind(now.0)
     .bind(i64::from(tenant.require_signed_consent))
+    .bind(i64::from(tenant.require_verified_party))
     .execute(connection)
     .await?;
     Ok(())
@@ -51,7 +51,7 @@ pub async fn insert_unclaimed(connection: &mut Connection, now: Millis) -> Resul
 pub async fn update(connection: &mut Connection, tenant: &Tenant) -> Result<(), StoreError> {
     sqlx::query(
         "UPDATE tenants SET disabled = $2, allowed_tip_bps = $3, default_ttl_seconds = $4, rules = $5,
-             require_signed_consent = $6
+             require_signed_consent = $6, require_verified_party = $7
          WHERE id = $1",
     )
     .bind(tenant.id.0.as_bytes().as_slice())
@@ -60,6 +60,7 @@ pub async fn update(connection: &mut Connection, tenant: &Tenant) -> Result<(), 
     .bind(signed(tenant.default_ttl_seconds)?)
     .bind(rules_json(tenant)?)
     .bind(i64::from(tenant.require_signed_consent))
+    .bind(i64::from(tenant.require_verified_party))
     .execute(connection)
     .await?;
     Ok(())
@@ -103,6 +104,7 @@ pub(super) fn decode(row: &SqliteRow) -> Result<Tenant, StoreError> {
         allowed_tip_bps: row.try_get("allowed_tip_bps")?,
         default_ttl_seconds: unsigned(row, "default_ttl_seconds")?,
         require_signed_consent: row.try_get::<i64, _>("require_signed_consent")? != 0,
+        require_verified_party: row.try_get::<i64, _>("require_verified_party")? != 0,
         rules: serde_json::from_str(row.try_get("rules")?).map_err(|error| corrupt("rules", error))?,
     })
 }

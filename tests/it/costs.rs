@@ -27,6 +27,11 @@ const GROWING: &[&str] = &[
     "approvals",
     "pay_links",
     "refunds",
+    "parties",
+    "party_profiles",
+    "party_challenges",
+    "party_verifications",
+    "party_wallets",
 ];
 
 /// What the daemon has counted so far.

@@ -29,7 +29,7 @@ use super::serve::{run_until, start_log};
 use super::stop_signal::StopSignal;
 use super::surroundings::Surroundings;
 use crate::chain::{Chain, RpcEndpoints};
-use crate::config::{DEFAULT_RECONCILE_EVERY, LogFormat};
+use crate::config::{DEFAULT_RECONCILE_EVERY, LogFormat, OnboardingConfig};
 use crate::http::{Rate, RateSettings};
 use crate::lane::LaneSettings;
 use crate::outbound::Outbound;
@@ -228,6 +228,12 @@ impl Dev {
         }
     }
 
+    /// A sandbox. Its key lies beside the database: what is onboarded here is made up.
+    fn onboarding(&self) -> anyhow::Result<OnboardingConfig> {
+        let key = saved::onboarding_key(&self.data_dir)?;
+        Ok(OnboardingConfig { key, sandbox: true, gateway: None })
+    }
+
     fn daemon_config(
         &self,
         listen: SocketAddr,
@@ -257,6 +263,7 @@ impl Dev {
             wallet_rpc_url: Some(rpc_url.to_owned()),
             expiring_before: Duration::from_secs(self.expiring_before),
             webhooks: self.webhooks(),
+            onboarding: Some(self.onboarding()?),
             rates: RateSettings {
                 reads: Rate::new(DEV_RATE, DEV_RATE),
                 writes: Rate::new(DEV_RATE, DEV_RATE),

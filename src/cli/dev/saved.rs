@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, B256};
 use anyhow::Context;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::cast::KnownWallet;
@@ -15,14 +16,16 @@ use super::cast::KnownWallet;
 const FILE: &str = "dev.json";
 /// Lies beside it as long as `dev` runs.
 const READY_FILE: &str = "ready.json";
+/// Lies beside the database for as long: what is onboarded here is made up.
+const ONBOARDING_KEY_FILE: &str = "onboarding-key";
 
 /// A system that was set up.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct Saved {
-    /// Read and write.
+    /// Read and write, onboarding included.
     pub api_key: String,
-    /// Read, write and admin.
+    /// Everything.
     pub admin_key: String,
     /// Opens the dashboard and the admin's API, and nothing else.
     pub dashboard_key: String,
@@ -101,6 +104,20 @@ impl Ready {
     /// Writes the ready file: it is there whole, or not at all.
     pub fn write(&self, file: &Path) -> anyhow::Result<()> {
         write_private(file, &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+/// What personal data are encrypted with, in hexadecimal digits; made where there is none.
+pub(super) fn onboarding_key(folder: &Path) -> anyhow::Result<SecretString> {
+    let file = folder.join(ONBOARDING_KEY_FILE);
+    match std::fs::read_to_string(&file) {
+        Ok(key) => Ok(key.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = alloy::hex::encode(rand::random::<[u8; 32]>());
+            write_private(&file, key.as_bytes())?;
+            Ok(key.into())
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
     }
 }
 

@@ -192,9 +192,11 @@ async fn fill_database(
         .boxed()
     })
     .await?;
-    let api_key = store_new_key(&store, tenant.id, vec![Scope::Read, Scope::Write]).await?;
+    let daily = vec![Scope::Read, Scope::Write, Scope::OnboardingRead, Scope::OnboardingWrite];
+    let api_key = store_new_key(&store, tenant.id, daily).await?;
     let admin_key = store_new_key(&store, tenant.id, Scope::ALL.to_vec()).await?;
-    let dashboard_key = admin::store_new_key(&store, DASHBOARD_KEY.to_owned(), Scope::ALL.to_vec()).await?;
+    let dashboard_key =
+        admin::store_new_key(&store, DASHBOARD_KEY.to_owned(), Scope::OF_ADMINS.to_vec()).await?;
     store.close().await;
     let [api_key, admin_key, dashboard_key] =
         [api_key, admin_key, dashboard_key].map(|key| key.expose_secret().to_owned());

@@ -28,6 +28,23 @@ pub(super) fn configuration(config: &Config, file: Option<&Path>) -> Vec<Finding
     if let Err(error) = config.webhooks() {
         findings.extend(refused_configuration(&error));
     }
+    match config.onboarding() {
+        Err(error) => findings.extend(refused_configuration(&error)),
+        Ok(None) => {}
+        Ok(Some(onboarding)) if onboarding.sandbox => findings.push(Finding::doubtful(
+            "onboarding",
+            "a sandbox: no message is sent, every code is 123456, and identities are verified by test values",
+            "leave onboarding_sandbox out where real people are onboarded",
+        )),
+        Ok(Some(onboarding)) if onboarding.gateway.is_none() => findings.push(Finding::doubtful(
+            "onboarding",
+            "there is no gateway: neither codes nor links can be sent",
+            "set onboarding_gateway_url and onboarding_gateway_key_env",
+        )),
+        Ok(Some(_)) => {
+            findings.push(Finding::good("onboarding", "there is a key for personal data, and a gateway"))
+        }
+    }
     if config.public_url.is_none() && !config.listen.ip().is_loopback() {
         findings.push(Finding::doubtful(
             "public_url",

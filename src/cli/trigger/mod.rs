@@ -52,7 +52,8 @@ impl Trigger {
 }
 
 fn list(around: &Surroundings) -> anyhow::Result<()> {
-    let ways = EventKind::ALL.map(|kind| Way { event: kind.public_name(), how: ways::how(kind) });
+    let way = |kind: EventKind| Some(Way { event: kind.public_name(), how: ways::how(kind)? });
+    let ways: Vec<Way> = EventKind::ALL.into_iter().filter_map(way).collect();
     around.output.list(["EVENT", "HOW"], &ways, |way| [way.event.clone(), way.how.to_owned()])
 }
 

@@ -29,9 +29,9 @@ const GAS: u64 = 6_000_000;
 const DECIMALS: u8 = 6;
 const FUNDS: u64 = 1_000_000_000;
 
-/// What is done for an event, for people.
-pub(super) fn how(kind: EventKind) -> &'static str {
-    match kind {
+/// What is done for an event, for people; `None`: it is about a party, and what is done for it is to onboard one.
+pub(super) fn how(kind: EventKind) -> Option<&'static str> {
+    Some(match kind {
         EventKind::Authorized => "creates",
         EventKind::Rejected => "creates; the chain's clock jumps past the expiry before the lock is mined",
         EventKind::Settled => "creates, settles a part",
@@ -42,7 +42,11 @@ pub(super) fn how(kind: EventKind) -> &'static str {
         EventKind::Expired => "creates, moves the chain's clock past the expiry",
         EventKind::Expiring => "creates with an expiry close ahead, moves the chain's clock a minute",
         EventKind::Reorged => "creates; the chain takes the lock's block back (anvil only)",
-    }
+        EventKind::PartyVerified
+        | EventKind::PartyRejected
+        | EventKind::PartySuspended
+        | EventKind::VerificationCompleted => return None,
+    })
 }
 
 /// A merchant of `dev` with one invoice.
@@ -95,6 +99,12 @@ impl Till {
                     .take_back(lock.context("the lock has no transaction")?)
                     .await
                     .context("a reorg, which takes an anvil")?;
+            }
+            EventKind::PartyVerified
+            | EventKind::PartyRejected
+            | EventKind::PartySuspended
+            | EventKind::VerificationCompleted => {
+                bail!("{kind} is told of parties: docs/onboarding.md shows how one is onboarded")
             }
         }
         Ok(())

@@ -73,7 +73,11 @@ pub async fn make(
     let mut shape = Shape::of_body();
     let is_named = (1..=MAX_NAME_CHARS).contains(&body.name.chars().count());
     let name = shape.read("name", if is_named { Ok(body.name) } else { Err("must have 1 to 64 characters") });
-    let scopes: Option<Vec<Scope>> = body.scopes.iter().map(|word| Scope::parse(word)).collect();
+    let scopes: Option<Vec<Scope>> = body
+        .scopes
+        .iter()
+        .map(|word| Scope::OF_ADMINS.into_iter().find(|scope| scope.as_str() == word))
+        .collect();
     let scopes = scopes.filter(|scopes| !scopes.is_empty());
     let scopes = shape.read("scopes", scopes.ok_or("must be some of read, write and admin"));
     let (Some(name), Some(scopes)) = (name, scopes) else { return Err(shape.refused()) };

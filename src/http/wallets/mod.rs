@@ -20,6 +20,15 @@ pub enum Role {
     Receiver,
 }
 
+impl From<WalletRole> for Role {
+    fn from(role: WalletRole) -> Self {
+        match role {
+            WalletRole::Sender => Self::Sender,
+            WalletRole::Receiver => Self::Receiver,
+        }
+    }
+}
+
 /// How a receiver's wallet stands on chain.
 ///
 /// - `ACTIVE`: an allowance alone is enough to lock tokens for it.
@@ -75,7 +84,7 @@ impl WalletBody {
     }
 }
 
-fn role(text: &str) -> Result<WalletRole, &'static str> {
+pub(super) fn role(text: &str) -> Result<WalletRole, &'static str> {
     WalletRole::parse(text).ok_or(NO_ROLE)
 }
 

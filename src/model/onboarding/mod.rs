@@ -1,0 +1,24 @@
+//! Who may pay and be paid: people and businesses that were onboarded, whatever dialect they came in by.
+//!
+//! What is stored are facts (a number was confirmed, a version of the terms was accepted, a verification passed, somebody was
+//! suspended); whether a party is verified follows from them, here and nowhere else.
+
+mod challenge;
+mod email;
+mod party;
+mod phone;
+mod profile;
+mod requirement;
+mod terms_version;
+mod verification;
+
+pub use challenge::{Answered, Challenge, ChallengeKind, ChallengeState, SecretTag};
+pub use email::Email;
+pub use party::{
+    Bar, BarEvent, ExternalId, ForbiddenBar, Participation, Party, PartyId, PartyKey, PartyKind, PartyStatus,
+};
+pub use phone::Phone;
+pub use profile::Profile;
+pub use requirement::{Facts, Requirement, RequirementKind, RequirementStatus};
+pub use terms_version::{Language, TermsName, TermsText, TermsVersion};
+pub use verification::{FailureReason, ForbiddenVerdict, IdentityVerdict, Verification, VerificationState};

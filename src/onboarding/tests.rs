@@ -1,0 +1,424 @@
+//! The verbs together, on a real database: a party is onboarded, and what it may do follows.
+
+use alloy::primitives::Address;
+use futures::FutureExt;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::chain::wall_now;
+use crate::model::{
+    Account, BarEvent, ChallengeKind, ChallengeState, Email, EventKind, ExternalId, FailureReason, FeedEvent,
+    Language, Participation, PartyId, PartyKind, PartyStatus, Phone, Profile, RequirementKind, Tenant,
+    TenantId, TermsName, VerificationState, WalletRole,
+};
+use crate::store::{StoreError, audit, events, tenants};
+
+const REQUIREMENTS: [(RequirementKind, bool); 4] = [
+    (RequirementKind::PhoneNumber, true),
+    (RequirementKind::Terms, true),
+    (RequirementKind::Identity, true),
+    (RequirementKind::Email, false),
+];
+/// What must be readable in no file.
+const SECRETS: [&str; 4] = ["Amber", "amber.wenny@mail.com", "612345678", "Savings of a lifetime"];
+
+/// A tenant that onboards in the sandbox.
+struct Desk {
+    onboarding: Onboarding,
+    store: Store,
+    tenant: TenantId,
+    folder: TempDir,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let settings = OnboardingSettings {
+            master: MasterKey::parse(&"07".repeat(32)).unwrap(),
+            messenger: Messenger::Sandbox,
+            verifier: Verifier::Sandbox,
+            public_url: "https://pay.example".into(),
+        };
+        let onboarding = Onboarding::new(store.clone(), Signals::default(), settings);
+        let tenant = new_tenant(&store, "shop").await;
+        Self { onboarding, store, tenant, folder }
+    }
+
+    async fn publish(&self, version: &str) {
+        let (name, text) = (TermsName::parse(version).unwrap(), format!("Terms {version}"));
+        let published =
+            self.onboarding.publish_terms(self.tenant, name, Language::english(), text, &actor()).await;
+        published.unwrap().unwrap();
+    }
+
+    async fn create(&self, phone: &str, accepted: Option<&str>) -> PartyId {
+        let wish = wish(phone, None, accepted);
+        self.onboarding.create(self.tenant, wish, &actor()).await.unwrap().unwrap()
+    }
+
+    async fn confirm_phone(&self, id: PartyId) {
+        self.send(id, ChallengeKind::PhoneCode).await.unwrap();
+        self.answer(id, "123456").await.unwrap();
+    }
+
+    async fn send(&self, id: PartyId, kind: ChallengeKind) -> Result<SentChallenge, OnboardingRefusal> {
+        self.onboarding.send_challenge(self.tenant, id, kind, &actor()).await.unwrap()
+    }
+
+    async fn answer(&self, id: PartyId, code: &str) -> Result<(), OnboardingRefusal> {
+        self.onboarding.answer_code(self.tenant, id, code.to_owned(), &actor()).await.unwrap()
+    }
+
+    async fn follow(&self, sent: &SentChallenge) -> Result<FollowedLink, OnboardingRefusal> {
+        let link = sent.link.clone().unwrap();
+        let token = link.rsplit('/').next().unwrap();
+        self.onboarding.follow_link(token).await.unwrap()
+    }
+
+    /// Has the identity verified, well or not.
+    async fn verify(&self, id: PartyId) {
+        let sent = self.send(id, ChallengeKind::IdentityLink).await.unwrap();
+        assert_eq!(self.follow(&sent).await, Ok(FollowedLink::VerificationBegun));
+        self.onboarding.look(wall_now()).await.unwrap();
+    }
+
+    async fn accept(&self, id: PartyId, version: &str) -> Result<(), OnboardingRefusal> {
+        let accepted = Some(TermsName::parse(version).unwrap());
+        let wish = ProfileWish { edit: Box::new(|_| ()), remarks: None, accepted };
+        self.onboarding.change(self.tenant, id, wish, &actor()).await.unwrap()
+    }
+
+    async fn decide(&self, id: PartyId, event: BarEvent) -> Result<(), OnboardingRefusal> {
+        self.onboarding.decide(self.tenant, id, event, &actor()).await.unwrap()
+    }
+
+    async fn shown(&self, id: PartyId) -> ShownParty {
+        self.onboarding.show(self.tenant, id).await.unwrap().unwrap()
+    }
+
+    async fn status(&self, id: PartyId) -> PartyStatus {
+        self.shown(id).await.party.status()
+    }
+
+    async fn told(&self) -> Vec<EventKind> {
+        let mut reader = self.store.read().await.unwrap();
+        let page = events::page(&mut reader, self.tenant, None, 0, 100).await.unwrap();
+        let kind = |event| match event {
+            FeedEvent::Party(event) => event.kind,
+            FeedEvent::Preauth(_) => panic!("there are no preauthorizations"),
+        };
+        page.into_iter().map(kind).collect()
+    }
+
+    async fn acts(&self) -> Vec<String> {
+        let page = audit::page(&mut *self.store.read().await.unwrap(), None, 100).await.unwrap();
+        page.into_iter().rev().map(|entry| entry.act).collect()
+    }
+
+    /// Everything that is in the database and its log.
+    async fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
+        }
+        bytes
+    }
+}
+
+async fn new_tenant(store: &Store, name: &str) -> TenantId {
+    let tenant = Tenant {
+        id: TenantId(Uuid::new_v4()),
+        name: name.into(),
+        disabled: false,
+        allowed_tip_bps: 0,
+        default_ttl_seconds: 60,
+        require_signed_consent: false,
+        require_verified_party: true,
+        rules: crate::model::Rules::default(),
+    };
+    let id = tenant.id;
+    let insert = store.write::<_, StoreError, _>(move |tx| {
+        async move { tenants::insert(tx, &tenant, wall_now()).await }.boxed()
+    });
+    insert.await.unwrap();
+    id
+}
+
+fn actor() -> Actor {
+    Actor::of_key("pak_0badcafe")
+}
+
+fn wish(phone: &str, external_id: Option<&str>, accepted: Option<&str>) -> PartyWish {
+    let mut profile = Profile {
+        phone: Some(Phone::parse("33", phone).unwrap()),
+        email: Some(Email::parse("amber.wenny@mail.com").unwrap()),
+        ..Profile::default()
+    };
+    profile.particulars.insert("firstName".into(), "Amber".into());
+    profile.particulars.insert("otherSourceOfFunds".into(), "Savings of a lifetime".into());
+    PartyWish {
+        kind: PartyKind::Consumer,
+        external_id: external_id.map(|id| ExternalId::parse(id).unwrap()),
+        profile,
+        requirements: &REQUIREMENTS,
+        accepted: accepted.map(|version| TermsName::parse(version).unwrap()),
+    }
+}
+
+const WALLET: Address = Address::repeat_byte(0x41);
+
+#[tokio::test]
+async fn a_party_is_verified_when_nothing_is_open_and_not_before() {
+    let desk = Desk::open().await;
+    desk.publish("1.0").await;
+    let id = desk.create("612345678", None).await;
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+    desk.confirm_phone(id).await;
+    desk.accept(id, "1.0").await.unwrap();
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+    let account = Account::from_address(WALLET);
+    let tied = desk.onboarding.tie_wallet(desk.tenant, id, account, WalletRole::Sender, &actor()).await;
+    tied.unwrap().unwrap();
+    let participation = |role| desk.store.participation(desk.tenant, WALLET, role);
+    assert_eq!(participation(WalletRole::Sender).await.unwrap(), Participation::NotVerified);
+
+    desk.verify(id).await;
+    assert_eq!(desk.status(id).await, PartyStatus::Verified);
+    assert_eq!(participation(WalletRole::Sender).await.unwrap(), Participation::Admitted);
+    assert_eq!(participation(WalletRole::Receiver).await.unwrap(), Participation::NotVerified);
+
+    // New terms make it open again, until they are accepted: those and no older ones.
+    desk.publish("2.0").await;
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+    assert_eq!(participation(WalletRole::Sender).await.unwrap(), Participation::NotVerified);
+    assert_eq!(desk.accept(id, "1.0").await, Err(OnboardingRefusal::OldTerms));
+    assert_eq!(desk.accept(id, "3.0").await, Err(OnboardingRefusal::UnknownTerms));
+    desk.accept(id, "2.0").await.unwrap();
+    assert_eq!(desk.status(id).await, PartyStatus::Verified);
+
+    desk.decide(id, BarEvent::Suspend).await.unwrap();
+    desk.decide(id, BarEvent::Suspend).await.unwrap();
+    assert_eq!(participation(WalletRole::Sender).await.unwrap(), Participation::Suspended);
+    desk.decide(id, BarEvent::Resume).await.unwrap();
+    desk.decide(id, BarEvent::Reject).await.unwrap();
+    assert_eq!(desk.decide(id, BarEvent::Suspend).await, Err(OnboardingRefusal::Rejected));
+    assert_eq!(participation(WalletRole::Sender).await.unwrap(), Participation::NotVerified);
+    let told = [
+        EventKind::VerificationCompleted,
+        EventKind::PartyVerified,
+        EventKind::PartyVerified,
+        EventKind::PartySuspended,
+        EventKind::PartyVerified,
+        EventKind::PartyRejected,
+    ];
+    assert_eq!(desk.told().await, told);
+}
+
+#[tokio::test]
+async fn codes_cannot_be_guessed() {
+    let desk = Desk::open().await;
+    let id = desk.create("612345678", None).await;
+    assert_eq!(desk.answer(id, "123456").await, Err(OnboardingRefusal::NothingSent));
+    for _ in 0..ChallengeKind::MOST_PER_HOUR {
+        desk.send(id, ChallengeKind::PhoneCode).await.unwrap();
+        for left in (0..5).rev() {
+            assert_eq!(desk.answer(id, "000000").await, Err(OnboardingRefusal::WrongCode { left }));
+        }
+        let exhausted = Err(OnboardingRefusal::Closed(ChallengeState::Exhausted));
+        assert_eq!(desk.answer(id, "123456").await, exhausted, "the right one comes too late");
+    }
+    let sent = desk.send(id, ChallengeKind::PhoneCode).await;
+    assert!(matches!(sent, Err(OnboardingRefusal::SentTooOften(1..=3_600))), "{sent:?}");
+}
+
+#[tokio::test]
+async fn what_was_confirmed_of_one_number_does_not_hold_for_another() {
+    let desk = Desk::open().await;
+    let id = desk.create("612345678", None).await;
+    desk.send(id, ChallengeKind::PhoneCode).await.unwrap();
+    let edit = |number: &'static str| ProfileWish {
+        edit: Box::new(move |profile| profile.phone = Some(Phone::parse("33", number).unwrap())),
+        remarks: Some("he moved".into()),
+        accepted: None,
+    };
+    desk.onboarding.change(desk.tenant, id, edit("612345679"), &actor()).await.unwrap().unwrap();
+    let void = Err(OnboardingRefusal::Closed(ChallengeState::Void));
+    assert_eq!(desk.answer(id, "123456").await, void, "it was sent to the old number");
+    desk.confirm_phone(id).await;
+    let is_open = |shown: &ShownParty| shown.party.open().any(|one| one.kind == RequirementKind::PhoneNumber);
+    assert!(!is_open(&desk.shown(id).await));
+    // Written otherwise it is the same number.
+    desk.onboarding.change(desk.tenant, id, edit("06 12 34 56 79"), &actor()).await.unwrap().unwrap();
+    assert!(!is_open(&desk.shown(id).await));
+    desk.onboarding.change(desk.tenant, id, edit("612345670"), &actor()).await.unwrap().unwrap();
+    assert!(is_open(&desk.shown(id).await));
+}
+
+#[tokio::test]
+async fn links_work_once_and_looking_at_them_does_nothing() {
+    let desk = Desk::open().await;
+    let id = desk.create("612345678", None).await;
+    let first = desk.send(id, ChallengeKind::EmailLink).await.unwrap();
+    let second = desk.send(id, ChallengeKind::EmailLink).await.unwrap();
+    let void = Err(OnboardingRefusal::Closed(ChallengeState::Void));
+    assert_eq!(desk.follow(&first).await, void, "a newer one was sent");
+    let link = second.link.clone().unwrap();
+    let token = link.rsplit('/').next().unwrap();
+    for _ in 0..2 {
+        let shown = desk.onboarding.show_link(token).await.unwrap();
+        assert_eq!(shown, Some(ShownLink { kind: ChallengeKind::EmailLink, state: ChallengeState::Open }));
+    }
+    let forged = format!("{}{}", &token[..32], "0".repeat(64));
+    assert_eq!(desk.onboarding.show_link(&forged).await.unwrap(), None);
+    for strange in ["", "x", &token[1..], &forged[..95]] {
+        assert_eq!(desk.onboarding.show_link(strange).await.unwrap(), None);
+        assert_eq!(desk.onboarding.follow_link(strange).await.unwrap(), Err(OnboardingRefusal::NothingSent));
+    }
+    assert_eq!(desk.follow(&second).await, Ok(FollowedLink::EmailConfirmed));
+    assert_eq!(desk.follow(&second).await, Err(OnboardingRefusal::Closed(ChallengeState::Answered)));
+    let again = desk.send(id, ChallengeKind::EmailLink).await;
+    assert!(matches!(again, Err(OnboardingRefusal::AlreadyConfirmed(Contact::Email))));
+}
+
+#[tokio::test]
+async fn the_sandbox_follows_its_test_values() {
+    let desk = Desk::open().await;
+    for (phone, reason) in [
+        ("612349001", FailureReason::DocumentExpired),
+        ("612349002", FailureReason::DocumentNotReadable),
+        ("612349003", FailureReason::PersonMismatch),
+        ("612349004", FailureReason::Refused),
+    ] {
+        let id = desk.create(phone, None).await;
+        desk.verify(id).await;
+        let verification = desk.shown(id).await.verification.unwrap();
+        assert_eq!((verification.state, verification.reason), (VerificationState::Failed, Some(reason)));
+    }
+    // One that is silent is waited for, and then it is too late.
+    let id = desk.create("612349009", None).await;
+    desk.verify(id).await;
+    let pending = desk.shown(id).await.verification.unwrap();
+    assert_eq!(pending.state, VerificationState::Pending);
+    let sent = desk.send(id, ChallengeKind::IdentityLink).await;
+    assert!(matches!(sent, Err(OnboardingRefusal::VerificationPending)));
+    desk.onboarding.look(pending.deadline).await.unwrap();
+    let late = desk.shown(id).await.verification.unwrap();
+    assert_eq!((late.state, late.reason), (VerificationState::Failed, Some(FailureReason::TimedOut)));
+}
+
+#[tokio::test]
+async fn nobody_is_verified_until_one_slips_through() {
+    let desk = Desk::open().await;
+    let id = desk.create("612349004", None).await;
+    for _ in 0..5 {
+        desk.verify(id).await;
+    }
+    // The links of an hour are used up as well; a link of before would not do either.
+    let sent = desk.send(id, ChallengeKind::IdentityLink).await;
+    assert!(matches!(sent, Err(OnboardingRefusal::SentTooOften(_))), "{sent:?}");
+    let party = desk.shown(id).await.party;
+    let begun = desk.store.write::<_, StoreError, _>(move |tx| {
+        async move { Ok(examiner::begin(tx, &party, wall_now()).await.is_err()) }.boxed()
+    });
+    assert!(begun.await.unwrap());
+}
+
+#[tokio::test]
+async fn nothing_personal_can_be_read_in_the_database() {
+    let desk = Desk::open().await;
+    desk.publish("1.0").await;
+    let id = desk.create("612345678", Some("1.0")).await;
+    desk.confirm_phone(id).await;
+    desk.send(id, ChallengeKind::EmailLink).await.unwrap();
+    desk.verify(id).await;
+    let edit = Box::new(|profile: &mut Profile| {
+        profile.particulars.insert("lastName".into(), "Wennybel".into());
+    });
+    let wish = ProfileWish { edit, remarks: Some("she married Ambrose".into()), accepted: None };
+    desk.onboarding.change(desk.tenant, id, wish, &actor()).await.unwrap().unwrap();
+    let known = desk.onboarding.read(desk.tenant, id, &actor()).await.unwrap().unwrap();
+    assert_eq!(known.profile.particulars["lastName"], "Wennybel");
+    assert_eq!(known.profile.particulars["firstName"], "Amber");
+
+    let bytes = desk.bytes().await;
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds("Terms 1.0"), "what is public is there");
+    for secret in SECRETS.into_iter().chain(["Wennybel", "Ambrose", "123456"]) {
+        assert!(!holds(secret), "{secret}");
+    }
+    let acts = desk.acts().await;
+    let expected = [
+        "terms.publish",
+        "party.create",
+        "party.challenge",
+        "party.answer",
+        "party.challenge",
+        "party.challenge",
+        "party.answer",
+        "party.verify",
+        "party.change",
+        "party.read",
+    ];
+    assert_eq!(acts, expected);
+}
+
+#[tokio::test]
+async fn who_is_deleted_is_known_by_his_id_alone() {
+    let desk = Desk::open().await;
+    let actor = actor();
+    let create = |id| desk.onboarding.create(desk.tenant, wish("612345678", Some(id), None), &actor);
+    let id = create("user-7").await.unwrap().unwrap();
+    assert_eq!(create("user-7").await.unwrap(), Err(OnboardingRefusal::ExternalIdTaken));
+    let account = Account::from_address(WALLET);
+    let tie = |id| desk.onboarding.tie_wallet(desk.tenant, id, account.clone(), WalletRole::Sender, &actor);
+    tie(id).await.unwrap().unwrap();
+    tie(id).await.unwrap().unwrap();
+    let other = create("user-8").await.unwrap().unwrap();
+    assert_eq!(tie(other).await.unwrap(), Err(OnboardingRefusal::WalletTaken));
+    desk.decide(id, BarEvent::Suspend).await.unwrap();
+
+    desk.onboarding.delete(desk.tenant, id, &actor).await.unwrap().unwrap();
+    let gone = desk.onboarding.read(desk.tenant, id, &actor).await.unwrap();
+    assert_eq!(gone.err(), Some(OnboardingRefusal::UnknownParty));
+    assert_eq!(desk.told().await, [EventKind::PartySuspended], "what was told of it remains");
+    let mut reader = desk.store.read().await.unwrap();
+    let left = parties::page(&mut reader, desk.tenant, None, 100).await.unwrap();
+    assert_eq!(left.iter().map(|party| party.id).collect::<Vec<_>>(), [other]);
+    // Its name and its wallet are free again.
+    create("user-7").await.unwrap().unwrap();
+    tie(other).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn tenants_do_not_see_each_others_parties() {
+    let desk = Desk::open().await;
+    let id = desk.create("612345678", None).await;
+    let stranger = new_tenant(&desk.store, "other").await;
+    let unknown = Some(OnboardingRefusal::UnknownParty);
+    assert_eq!(desk.onboarding.show(stranger, id).await.unwrap().err(), unknown);
+    assert_eq!(desk.onboarding.read(stranger, id, &actor()).await.unwrap().err(), unknown);
+    let decided = desk.onboarding.decide(stranger, id, BarEvent::Suspend, &actor()).await;
+    assert_eq!(decided.unwrap().err(), unknown);
+    assert_eq!(desk.onboarding.delete(stranger, id, &actor()).await.unwrap().err(), unknown);
+    let sent = desk.onboarding.send_challenge(stranger, id, ChallengeKind::PhoneCode, &actor()).await;
+    assert_eq!(sent.unwrap().err(), unknown);
+    assert!(desk.onboarding.list(stranger, None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn another_key_is_noticed_at_the_start() {
+    let desk = Desk::open().await;
+    desk.onboarding.check_key().await.unwrap();
+    desk.create("612345678", None).await;
+    desk.onboarding.check_key().await.unwrap();
+    let settings = OnboardingSettings {
+        master: MasterKey::parse(&"08".repeat(32)).unwrap(),
+        messenger: Messenger::None,
+        verifier: Verifier::None,
+        public_url: String::new(),
+    };
+    let other = Onboarding::new(desk.store.clone(), Signals::default(), settings);
+    assert!(other.check_key().await.is_err());
+}

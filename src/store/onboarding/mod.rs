@@ -1,0 +1,13 @@
+//! Parties and what is known of them. Functions that take a [`PartyKey`](crate::model::PartyKey) act on a party that was found
+//! under its tenant before.
+
+pub mod acceptances;
+pub mod challenges;
+pub mod events;
+pub mod participation;
+pub mod parties;
+pub mod profiles;
+pub mod requirements;
+pub mod terms;
+pub mod verifications;
+pub mod wallets;

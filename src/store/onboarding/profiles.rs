@@ -1,0 +1,48 @@
+//! Personal data, encrypted before it comes here.
+
+use sqlx::Row;
+
+use crate::model::{Millis, PartyKey};
+use crate::store::column::unsigned;
+use crate::store::{Connection, StoreError};
+
+/// A version as it is stored.
+#[derive(Debug, Clone)]
+pub struct SealedProfile {
+    pub version: u64,
+    pub sealed: Vec<u8>,
+}
+
+/// Adds a version.
+pub async fn insert(
+    connection: &mut Connection,
+    party: PartyKey,
+    profile: &SealedProfile,
+    actor: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO party_profiles (party, version, sealed, actor, at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(party.0)
+        .bind(i64::try_from(profile.version).unwrap_or(i64::MAX))
+        .bind(profile.sealed.as_slice())
+        .bind(actor)
+        .bind(now.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// The newest version.
+pub async fn newest(
+    connection: &mut Connection,
+    party: PartyKey,
+) -> Result<Option<SealedProfile>, StoreError> {
+    let row = sqlx::query(
+        "SELECT version, sealed FROM party_profiles WHERE party = $1 ORDER BY version DESC LIMIT 1",
+    )
+    .bind(party.0)
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(SealedProfile { version: unsigned(&row, "version")?, sealed: row.try_get("sealed")? }))
+        .transpose()
+}
