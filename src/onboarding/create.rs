@@ -34,8 +34,8 @@ impl Onboarding {
     /// # Errors
     /// [`OnboardingFault`].
     pub async fn create(&self, tenant: TenantId, wish: PartyWish, actor: &Actor) -> Done<PartyId> {
-        if let Some(id) = self.created_before().await? {
-            return Ok(Ok(id));
+        if let Some(created) = self.created_before().await? {
+            return Ok(created);
         }
         let id = PartyId(Uuid::now_v7());
         let (data_key, wrapped) = self.inner.settings.master.make(id)?;
@@ -74,8 +74,8 @@ impl Onboarding {
         told(written)
     }
 
-    /// The party that an earlier run of the same request has made.
-    async fn created_before(&self) -> Result<Option<PartyId>, OnboardingFault> {
+    /// The party that an earlier run of the same request has made, unless it was deleted since.
+    async fn created_before(&self) -> Result<Option<Result<PartyId, OnboardingRefusal>>, OnboardingFault> {
         if self.once.is_none() {
             return Ok(None);
         }
@@ -83,7 +83,7 @@ impl Onboarding {
             let mut reader = self.inner.store.read().await?;
             let Some(key) = idempotency::effect(&mut reader, self.once).await? else { return Ok(None) };
             let party = parties::by_key(&mut reader, PartyKey(key)).await?;
-            Ok(party.map(|party| party.id))
+            Ok(Some(party.map(|party| party.id).ok_or(OnboardingRefusal::UnknownParty)))
         };
         read.await.map_err(|error: StoreError| error.into())
     }

@@ -18,12 +18,12 @@ use crate::model::{
     EventKind, FailureReason, IdentityVerdict, Millis, Party, RequirementKind, RequirementStatus,
     Verification,
 };
-use crate::store::Connection;
 use crate::store::onboarding::{events, parties, verifications};
+use crate::store::{Connection, StoreError};
 
 /// How long the provider may take.
 const TIME_LIMIT_MS: i64 = 24 * 3_600 * 1_000;
-/// When one that is silent is looked at again.
+/// When one that could not be looked at is looked at again.
 const PAUSE_MS: i64 = 30 * 1_000;
 /// Verifications of one look.
 const PAGE: u32 = 100;
@@ -68,7 +68,18 @@ impl Onboarding {
             verifications::due(&mut reader, now, PAGE).await?
         };
         for verification in due {
-            self.look_at(verification, now).await?;
+            let (key, id) = (verification.key, verification.id);
+            if let Err(error) = self.look_at(verification, now).await {
+                // One that cannot be looked at is not in the way of the others.
+                tracing::error!(verification = %id, %error, "a verification could not be looked at");
+                let next = now.saturating_add(PAUSE_MS);
+                self.inner
+                    .store
+                    .write::<_, StoreError, _>(move |tx| {
+                        async move { verifications::put_off(tx, key, next).await }.boxed()
+                    })
+                    .await?;
+            }
         }
         Ok(())
     }
@@ -87,8 +98,7 @@ impl Onboarding {
                         conclude(tx, &party, verification.key, late, now).await
                     }
                     Outcome::Silent => {
-                        let next = now.saturating_add(PAUSE_MS).min(verification.deadline);
-                        Ok(verifications::put_off(tx, verification.key, next).await?)
+                        Ok(verifications::put_off(tx, verification.key, verification.deadline).await?)
                     }
                 }
             }

@@ -1,6 +1,12 @@
 //! The verbs together, on a real database: a party is onboarded, and what it may do follows.
 
+use std::sync::Mutex;
+
 use alloy::primitives::Address;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
 use futures::FutureExt;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -12,6 +18,7 @@ use crate::model::{
     Language, Participation, PartyId, PartyKind, PartyStatus, Phone, Profile, RequirementKind, Tenant,
     TenantId, TermsName, VerificationState, WalletRole,
 };
+use crate::outbound::{Outbound, Post};
 use crate::store::{StoreError, audit, events, tenants};
 
 const REQUIREMENTS: [(RequirementKind, bool); 4] = [
@@ -44,6 +51,20 @@ impl Desk {
         let onboarding = Onboarding::new(store.clone(), Signals::default(), settings);
         let tenant = new_tenant(&store, "shop").await;
         Self { onboarding, store, tenant, folder }
+    }
+
+    /// Leaves the sandbox: messages go to a gateway, and nobody verifies identities.
+    fn send_by(&mut self, url: String) {
+        let outbound = Outbound { allow_private: true, ..Outbound::default() };
+        let post = Box::new(Gate(Post::new(&outbound).unwrap()));
+        let key = MessengerKey::parse(GATEWAY_KEY).unwrap();
+        let settings = OnboardingSettings {
+            master: MasterKey::parse(&"07".repeat(32)).unwrap(),
+            messenger: Messenger::Gateway { url, key, post },
+            verifier: Verifier::None,
+            public_url: "https://pay.example".into(),
+        };
+        self.onboarding = Onboarding::new(self.store.clone(), Signals::default(), settings);
     }
 
     async fn publish(&self, version: &str) {
@@ -113,7 +134,7 @@ impl Desk {
     }
 
     async fn acts(&self) -> Vec<String> {
-        let page = audit::page(&mut *self.store.read().await.unwrap(), None, 100).await.unwrap();
+        let page = audit::page(&mut self.store.read().await.unwrap(), None, 100).await.unwrap();
         page.into_iter().rev().map(|entry| entry.act).collect()
     }
 
@@ -421,4 +442,70 @@ async fn another_key_is_noticed_at_the_start() {
     };
     let other = Onboarding::new(desk.store.clone(), Signals::default(), settings);
     assert!(other.check_key().await.is_err());
+}
+
+/// What a gateway was sent.
+type Got = Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>;
+
+/// A gateway that takes messages after it has failed so often.
+async fn gateway(failures: usize) -> (String, Got) {
+    let got = Got::default();
+    let seen = Arc::clone(&got);
+    let take = move |headers: HeaderMap, body: Bytes| async move {
+        let mut seen = seen.lock().unwrap();
+        seen.push((headers, body.to_vec()));
+        if seen.len() > failures { StatusCode::OK } else { StatusCode::BAD_GATEWAY }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/send", listener.local_addr().unwrap());
+    let router = Router::new().route("/send", post(take));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, got)
+}
+
+const GATEWAY_KEY: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+#[tokio::test]
+async fn a_gateway_is_sent_what_a_party_is_to_get() {
+    let mut desk = Desk::open().await;
+    let (url, got) = gateway(1).await;
+    desk.send_by(url);
+    let id = desk.create("612345678", None).await;
+    let sent = desk.send(id, ChallengeKind::PhoneCode).await.unwrap();
+    assert!(sent.link.is_none());
+    let messages = got.lock().unwrap().clone();
+    assert_eq!(messages.len(), 2, "it was tried again");
+    let verifier = standardwebhooks::Webhook::new(GATEWAY_KEY).unwrap();
+    for (headers, body) in &messages {
+        verifier.verify(body, headers).unwrap();
+    }
+    let (_, body) = messages.last().unwrap();
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap();
+    assert_eq!((&body["type"], &body["data"]["to"]), (&"message.requested".into(), &"+33612345678".into()));
+    let code = body["data"]["code"].as_str().unwrap();
+    assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+    desk.answer(id, code).await.unwrap();
+
+    // A link is sent, and shown to nobody else.
+    let sent = desk.send(id, ChallengeKind::EmailLink).await.unwrap();
+    assert!(sent.link.is_none());
+    let body: serde_json::Value = serde_json::from_slice(&got.lock().unwrap().last().unwrap().1).unwrap();
+    assert_eq!(body["data"]["to"], "amber.wenny@mail.com");
+    let link = body["data"]["link"].as_str().unwrap().to_owned();
+    let followed = desk.follow(&SentChallenge { link: Some(link), lapses_at: wall_now() }).await;
+    assert_eq!(followed, Ok(FollowedLink::EmailConfirmed));
+    // Nobody verifies identities here.
+    let begun = desk.send(id, ChallengeKind::IdentityLink).await;
+    assert!(matches!(begun, Err(OnboardingRefusal::NoVerifier)));
+}
+
+#[tokio::test]
+async fn a_gateway_that_stays_away_is_said_to() {
+    let mut desk = Desk::open().await;
+    let (url, got) = gateway(usize::MAX).await;
+    desk.send_by(url);
+    let id = desk.create("612345678", None).await;
+    let sent = desk.send(id, ChallengeKind::PhoneCode).await;
+    assert!(matches!(sent, Err(OnboardingRefusal::NotSent)));
+    assert_eq!(got.lock().unwrap().len(), 3, "it is not tried for ever");
 }

@@ -34,6 +34,7 @@ mod lanes;
 mod lifecycle;
 mod listen;
 mod listing;
+mod onboarding;
 mod operator;
 mod others;
 mod patrol;

@@ -17,12 +17,18 @@ CAST = {
     "0x9f8f72aa9304c8b593d555f12ef6589cc3a579a2": TOKEN,
 }
 # Whether a request is well-formed: what the document calls valid is never refused with one of these.
-# Beside what no pattern can say: which cursors there are, which decimal fits 96 bits, which day comes first and how far off.
+# Beside what no pattern can say: which cursors there are, which decimal fits 96 bits, which day comes first and how far off,
+# which numbers can be called, which addresses can be written to, which terms were published.
 UNSAYABLE = (
     "cursor must be the nextCursor of an earlier page",
     "amount is larger than the contract can hold",
     "to must not be before from",
     "to must be within 366 days, from included",
+    "phone.number must be a phone number of the country",
+    "emailAddress must be an e-mail address",
+    "externalId must have no invisible characters, and no spaces around it",
+    "metadata must have at most 3000 characters as JSON",
+    "lastTermsAccepted must be a version of the terms",
 )
 MALFORMED = {"invalid_field", "invalid_parameter", "malformed_json", "unsupported_media_type"}
 

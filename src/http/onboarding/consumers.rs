@@ -76,10 +76,9 @@ const OCCUPATIONS: [&str; 17] = [
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PhoneRequest {
-    /// The code of the country, without a plus; where a country shares one, with the code of the area.
-    #[schema(pattern = "^[0-9]{1,6}$", examples("33"))]
+    #[schema(schema_with = country_codes)]
     country_code: String,
-    #[schema(max_length = 32, examples("612345678"))]
+    #[schema(max_length = 32, pattern = "^[0-9 ./()-]+$", examples("612345678"))]
     number: String,
 }
 
@@ -97,6 +96,7 @@ pub struct PhoneRequest {
 }))]
 pub struct NewConsumer {
     /// Ignored: you are known by your key.
+    #[schema(max_length = 511)]
     partner_name: Option<String>,
     /// Your own name for the consumer, unique among your parties.
     #[schema(max_length = 511)]
@@ -114,7 +114,7 @@ pub struct NewConsumer {
     #[schema(max_length = 511)]
     other_occupation: Option<String>,
     /// The version of the terms that the consumer has accepted; it has to be the newest.
-    #[schema(examples("1.0"))]
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,32}$", examples("1.0"))]
     last_terms_accepted: Option<String>,
     /// Yours; at most 3,000 characters as JSON.
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
@@ -139,11 +139,21 @@ pub struct ConsumerChange {
     #[schema(max_length = 511)]
     other_occupation: Option<String>,
     /// The version of the terms that the consumer has accepted; it has to be the newest.
-    #[schema(examples("1.0"))]
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,32}$", examples("1.0"))]
     last_terms_accepted: Option<String>,
     /// Instead of what there was.
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
     metadata: Option<Map<String, Value>>,
+}
+
+fn country_codes() -> utoipa::openapi::Object {
+    utoipa::openapi::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .description(Some(
+            "The code of the country, without a plus; where a country shares one, with the code of the area",
+        ))
+        .enum_values(Some(COUNTRY_CODES.split_whitespace()))
+        .build()
 }
 
 fn sources_of_funds() -> utoipa::openapi::Object {

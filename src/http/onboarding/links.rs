@@ -41,7 +41,12 @@ async fn show(State(state): State<HttpState>, Path(token): Path<String>) -> Resu
 }
 
 async fn follow(State(state): State<HttpState>, Path(token): Path<String>) -> Result<Response, ApiError> {
-    Ok(match state.onboarding()?.follow_link(&token).await? {
+    let onboarding = state.onboarding()?;
+    // Strangers keep nobody from writing.
+    if onboarding.show_link(&token).await?.is_none() {
+        return Ok(gone());
+    }
+    Ok(match onboarding.follow_link(&token).await? {
         Ok(FollowedLink::EmailConfirmed) => {
             page(StatusCode::OK, "Your e-mail address is confirmed. Thank you.")
         }

@@ -50,8 +50,9 @@ pub struct TermsBody {
 #[into_params(parameter_in = Query)]
 pub struct TermsParameters {
     /// Default: the newest.
+    #[param(pattern = "^[A-Za-z0-9._-]{1,32}$")]
     pub version: Option<String>,
-    #[param(default = "en")]
+    #[param(default = "en", pattern = "^[a-z]{2}(-[A-Z]{2})?$")]
     pub language: Option<String>,
 }
 
