@@ -32,7 +32,11 @@ pub struct TiedWallet {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WalletToTie {
-    #[schema(examples("0xaec528683845350e9bfc937e0f6c72bc999b5123"))]
+    #[schema(
+        format = "address",
+        pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$",
+        examples("0xaec528683845350e9bfc937e0f6c72bc999b5123")
+    )]
     address: String,
     #[schema(value_type = Role)]
     role: String,
@@ -89,7 +93,7 @@ pub async fn tie(
     delete, path = "/parties/{partyId}/wallets/{address}", operation_id = "untieWallet", tag = "Parties",
     params(
         ("partyId" = String, Path, format = "uuid"),
-        ("address" = String, Path, description = "The wallet, in any spelling"),
+        ("address" = String, Path, format = "address", pattern = "^0x(?!0{40}$)[0-9a-fA-F]{40}$", description = "The wallet"),
         UntieParameters,
     ),
     responses((status = 204, description = "Untied")),
