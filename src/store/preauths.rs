@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use alloy::hex;
 use alloy::primitives::{Address, B256, Bytes};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::column::{
@@ -372,23 +372,32 @@ pub async fn page(
     filter: &Filter,
     limit: u32,
 ) -> Result<Vec<Preauth>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM preauths
-         WHERE tenant_id = $1 AND ($2 IS NULL OR status = $2) AND ($3 IS NULL OR sender = $3)
-           AND ($4 IS NULL OR receiver = $4) AND ($5 IS NULL OR expires_at < $5) AND ($6 IS NULL OR id < $6)
-         ORDER BY id DESC LIMIT $7 + 0"
-    ));
-    let rows = sqlx::query(sql)
-        .bind(tenant.0.as_bytes().as_slice())
-        .bind(filter.status.map(PreauthStatus::as_str))
-        .bind(filter.sender.as_ref().map(|address| address.as_slice()))
-        .bind(filter.receiver.as_ref().map(|address| address.as_slice()))
-        .bind(filter.expiring_before.map(ChainTime::as_i64))
-        .bind(filter.before.map(|key| key.0))
-        .bind(i64::from(limit))
-        .fetch_all(connection)
-        .await?;
+    let rows = page_query(tenant, filter, limit).build().fetch_all(connection).await?;
     rows.iter().map(decode).collect()
+}
+
+/// Only what is asked for is in the statement: a filter that may be absent finds nothing by an index, and few rows among many
+/// would be looked for in all of them.
+fn page_query(tenant: TenantId, filter: &Filter, limit: u32) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(format!("SELECT {COLUMNS} FROM preauths WHERE tenant_id = "));
+    query.push_bind(tenant.0.as_bytes().to_vec());
+    if let Some(status) = filter.status {
+        query.push(" AND status = ").push_bind(status.as_str());
+    }
+    if let Some(sender) = filter.sender {
+        query.push(" AND sender = ").push_bind(sender.to_vec());
+    }
+    if let Some(receiver) = filter.receiver {
+        query.push(" AND receiver = ").push_bind(receiver.to_vec());
+    }
+    if let Some(before) = filter.expiring_before {
+        query.push(" AND expires_at < ").push_bind(before.as_i64());
+    }
+    if let Some(before) = filter.before {
+        query.push(" AND id < ").push_bind(before.0);
+    }
+    query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(limit)).push(" + 0");
+    query
 }
 
 /// Nothing of a row is believed before its seals were verified.
@@ -434,4 +443,40 @@ fn decode_columns(row: &SqliteRow) -> Result<Preauth, StoreError> {
         created_at: millis(row, "created_at")?,
         updated_at: millis(row, "updated_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::super::testing::plan_of;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_is_found_by_the_index_of_what_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        let (status, address) = (Some(PreauthStatus::Pending), Some(Address::ZERO));
+        let all = Filter::default();
+        for (filter, index) in [
+            (all.clone(), "preauths_listed (tenant_id=?)"),
+            (Filter { status, ..all.clone() }, "preauths_listed_by_status (tenant_id=? AND status=?)"),
+            (
+                Filter { sender: address, ..all.clone() },
+                "preauths_listed_by_sender (tenant_id=? AND sender=?)",
+            ),
+            (
+                Filter { receiver: address, ..all.clone() },
+                "preauths_listed_by_receiver (tenant_id=? AND receiver=?)",
+            ),
+            (
+                Filter { status, before: Some(PreauthKey(7)), ..all },
+                "preauths_listed_by_status (tenant_id=? AND status=? AND id<?)",
+            ),
+        ] {
+            let query = page_query(TenantId::UNCLAIMED, &filter, 20);
+            let plan = plan_of(&mut reader, query.sql().as_str()).await;
+            assert_eq!(plan, [format!("SEARCH preauths USING INDEX {index}")]);
+        }
+    }
 }
