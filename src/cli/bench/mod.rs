@@ -40,7 +40,7 @@ const LONE_LOCKS_BY_THE_CLOCK: u64 = 5;
 /// preauthorizations, reads them, creates as many without waiting for the chain, settles half of the first and lets the rest
 /// expire, over HTTP; and beside it does the same by hand, in full batches signed beforehand, on another chain. Other numbers
 /// of lanes than the first are measured with the most requests at once only, and other numbers of rows than the first at the
-/// first block time only. Where each creation waits for a block by the clock, there are as many as fit into some 8 seconds.
+/// first block time only. Where each creation waits for a block by the clock, there are as many as fit into some 5 seconds.
 ///
 /// All of it shares this machine. Build it with --release first; what is measured unless told otherwise takes some 25 minutes.
 #[derive(Args)]

@@ -5,8 +5,8 @@ use crate::model::TokenAmount;
 
 /// Under blocks by the clock, what waits for its block is done in as many rounds of requests as blocks come in so long, but in
 /// a few in any case.
-const BY_THE_CLOCK_MS: u64 = 8_000;
-const LEAST_WAVES: u64 = 4;
+const BY_THE_CLOCK_MS: u64 = 5_000;
+const LEAST_WAVES: u64 = 3;
 /// Where each transaction gets a block at once, in so many.
 const WAVES: u64 = 500;
 /// What does not wait for its block is done so often in any case: one transaction carries as many.
@@ -133,11 +133,11 @@ mod tests {
         assert_eq!(numbers("0", 1, 2_000).created, 500);
         assert_eq!(
             numbers("1", 16, 2_000),
-            Numbers { created: 128, accepted: 240, settled: 64, expired: 304 }
+            Numbers { created: 80, accepted: 240, settled: 40, expired: 280 }
         );
-        assert_eq!(numbers("2", 1, 2_000).created, 4);
-        assert_eq!(numbers("0.5", 1, 2_000).created, 16);
-        assert_eq!(numbers("1", 1, 12), Numbers { created: 8, accepted: 12, settled: 4, expired: 16 });
+        assert_eq!(numbers("2", 1, 2_000).created, 3);
+        assert_eq!(numbers("0.5", 1, 2_000).created, 10);
+        assert_eq!(numbers("1", 1, 12), Numbers { created: 5, accepted: 12, settled: 2, expired: 15 });
         assert_eq!(numbers("0", 4, 2).expired, 3);
     }
 
