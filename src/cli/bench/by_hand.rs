@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{Address, Bytes, U256, keccak256};
 use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, bail};
@@ -35,6 +35,8 @@ const TRANSFERS_AT_ONCE: usize = 16;
 /// How often a node is asked for a receipt.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(120);
+/// When a transaction that is not mined is sent again: anvil may lose one that comes as it makes a block.
+const SEND_AGAIN: Duration = Duration::from_secs(5);
 const HOLD: BaseUnits = super::subject::HOLD;
 const DAY: u64 = 86_400;
 
@@ -88,7 +90,7 @@ impl Hand {
         for transaction in &signed {
             let begun = Instant::now();
             self.send(transaction).await?;
-            self.mined(transaction.hash).await?;
+            self.mined(transaction).await?;
             latencies.push(begun.elapsed());
         }
         Ok(Lap::new(begun.elapsed(), latencies))
@@ -167,13 +169,13 @@ impl Hand {
         let sent = stream::iter(&signed).map(|transaction| async {
             self.send(transaction).await?;
             if self.automine {
-                self.mined(transaction.hash).await?;
+                self.mined(transaction).await?;
             }
             anyhow::Ok(())
         });
         sent.buffered(at_once).try_for_each(|()| async { Ok(()) }).await?;
         for transaction in signed.iter().filter(|_| !self.automine) {
-            self.mined(transaction.hash).await?;
+            self.mined(transaction).await?;
         }
         Ok(Lap::whole(count, begun.elapsed()))
     }
@@ -185,11 +187,17 @@ impl Hand {
         }
     }
 
-    async fn mined(&self, hash: B256) -> anyhow::Result<()> {
+    async fn mined(&self, transaction: &SignedTransaction) -> anyhow::Result<()> {
         let polled = async {
+            let mut sent = Instant::now();
             loop {
-                if let Some(receipt) = self.chain.receipt(hash).await? {
+                if let Some(receipt) = self.chain.receipt(transaction.hash).await? {
                     return anyhow::Ok(receipt);
+                }
+                if sent.elapsed() > SEND_AGAIN {
+                    // Where the node has it still, it says so, and nothing else comes of it.
+                    self.chain.send(&transaction.raw).await;
+                    sent = Instant::now();
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
