@@ -1,7 +1,8 @@
 //! How personal data are kept: each party has a key of its own, and that is wrapped with the operator's.
 //!
-//! Destroying the one makes the party's data unreadable wherever they lie, in old backups too; without the other nobody reads
-//! anybody's. What is encrypted is bound to its place, so that no row passes for another.
+//! Destroying the one makes the party's data unreadable wherever they still lie in the file (a backup made before holds that key
+//! too, wrapped); without the other nobody reads anybody's. What is encrypted is bound to its place, so that no row passes for
+//! another.
 
 use std::fmt;
 
