@@ -98,10 +98,11 @@ pub async fn data_key(connection: &mut Connection, key: PartyKey) -> Result<Opti
 
 /// Some party and its wrapped key, to try the operator's key on.
 pub async fn any_data_key(connection: &mut Connection) -> Result<Option<(PartyId, Vec<u8>)>, StoreError> {
-    let row =
-        sqlx::query("SELECT uuid, data_key FROM parties WHERE data_key IS NOT NULL ORDER BY id DESC LIMIT 1")
-            .fetch_optional(connection)
-            .await?;
+    let row = sqlx::query(
+        "SELECT uuid, data_key FROM parties WHERE data_key IS NOT NULL ORDER BY tenant_id, id LIMIT 1",
+    )
+    .fetch_optional(connection)
+    .await?;
     row.map(|row| Ok((PartyId(uuid(&row, "uuid")?), row.try_get("data_key")?))).transpose()
 }
 
