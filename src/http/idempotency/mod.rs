@@ -84,17 +84,17 @@ async fn answer(state: HttpState, request: Request, next: Next) -> Result<Respon
     let asked = Asked::new(&path, &body);
     let request = Request::from_parts(parts, body.into());
     let name = seal::name(caller.tenant.id, route.as_str(), &key);
-    match look(&state, caller.tenant.id, name, &key, &asked).await? {
-        Found::Answered(answer) => Ok(replayed(answer.into_response())),
-        Found::Begun(run) => {
-            // Not this task's: it ends with its connection.
-            let run = tokio::spawn(run.finish(request, next).in_current_span());
-            run.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "a request with an idempotency key panicked");
-                Err(ApiError::internal())
-            })
+    // Not this task's: it ends with its connection, and the key would be free while its record is being written.
+    let run = async move {
+        match look(&state, caller.tenant.id, name, &key, &asked).await? {
+            Found::Answered(answer) => Ok(replayed(answer.into_response())),
+            Found::Begun(run) => run.finish(request, next).await,
         }
-    }
+    };
+    tokio::spawn(run.in_current_span()).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request with an idempotency key panicked");
+        Err(ApiError::internal())
+    })
 }
 
 /// What became of a request so far.

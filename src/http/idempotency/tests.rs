@@ -162,21 +162,28 @@ async fn of_many_at_once_one_has_an_effect() {
 #[tokio::test]
 async fn a_client_that_goes_away_finds_its_answer_later() {
     let shop = Shop::open().await;
-    let request = shop.house.post("/webhooks", HOOK).header("x-api-key", &shop.key).header(KEY_HEADER, KEY);
-    // Polled until the request is under way, and dropped.
-    let mut sending = Box::pin(request.send());
-    while shop.house.state.running.is_idle() {
-        assert!(futures::poll!(sending.as_mut()).is_pending());
-        tokio::task::yield_now().await;
+    for turns in 0..16 {
+        let key = format!("{KEY}-{turns}");
+        let request =
+            shop.house.post("/webhooks", HOOK).header("x-api-key", &shop.key).header(KEY_HEADER, &key);
+        // Polled until the request is under way and some turns longer, and dropped: at its record, its work, its answer.
+        let mut sending = Box::pin(request.send());
+        while shop.house.state.running.is_idle() {
+            assert!(futures::poll!(sending.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        drop(sending);
+        let mut answer = shop.post(&key, "/webhooks", HOOK).await;
+        while answer.status == 409 {
+            tokio::task::yield_now().await;
+            answer = shop.post(&key, "/webhooks", HOOK).await;
+        }
+        assert_eq!(answer.status, 201, "{turns}: {}", answer.text);
+        assert_eq!(shop.webhooks().await.len(), turns + 1);
     }
-    drop(sending);
-    let mut answer = shop.post(KEY, "/webhooks", HOOK).await;
-    while answer.status == 409 {
-        tokio::task::yield_now().await;
-        answer = shop.post(KEY, "/webhooks", HOOK).await;
-    }
-    assert_eq!(answer.status, 201);
-    assert_eq!(shop.webhooks().await.len(), 1);
 }
 
 #[tokio::test]
