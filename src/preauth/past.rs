@@ -64,6 +64,12 @@ impl<'a> Past<'a> {
         !matches!(self.reading, Reading::Since(_))
     }
 
+    /// Reads again what a reorg may change, even for the tip that it was read for: a node that shows one fork for the logs
+    /// and another for the blocks would be believed for as long as no block comes.
+    pub async fn doubt(&self) {
+        self.reach.lock().await.tip = None;
+    }
+
     /// Brings the past up to exactly `tip`, which must be in the chain.
     pub async fn follow(&self, tip: &Block) -> Result<(), ReconcileError> {
         let mut reach = self.reach.lock().await;
@@ -154,5 +160,68 @@ impl<'a> Past<'a> {
         limit: u32,
     ) -> Result<Vec<(Place, Address, B256)>, StoreError> {
         self.histories.locks_after(place, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::consensus::Header as Consensus;
+    use alloy::primitives::{address, b256};
+    use alloy::rpc::types::{Block as RpcBlock, Header, Log};
+    use alloy::sol_types::SolEvent;
+    use alloy::transports::BoxTransport;
+    use alloy::transports::mock::{Asserter, MockTransport};
+
+    use super::*;
+    use crate::chain::PreauthEscrow;
+    use crate::model::ChainTime;
+
+    const ESCROW: Address = address!("5000000000000000000000000000000000000005");
+    const HOLD: B256 = b256!("0101010101010101010101010101010101010101010101010101010101010101");
+    const TIP: Block = Block { number: 10, hash: B256::repeat_byte(0xaa), timestamp: ChainTime(1_000) };
+
+    fn cancelled_in_block(number: u64) -> Log {
+        let event = PreauthEscrow::Cancelled { preauthId: HOLD };
+        let inner = alloy::primitives::Log { address: ESCROW, data: event.encode_log_data() };
+        let (block, transaction) = (B256::repeat_byte(0xbb), B256::repeat_byte(0xcc));
+        Log {
+            inner,
+            block_hash: Some(block),
+            block_number: Some(number),
+            transaction_hash: Some(transaction),
+            transaction_index: Some(0),
+            log_index: Some(0),
+            ..Log::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_shown_of_another_fork_is_not_believed_twice() {
+        let node = Asserter::new();
+        let chain = Chain::over(vec![BoxTransport::new(MockTransport::new(node.clone()))], 1, 1);
+        let shows = |logs: Vec<Log>| {
+            let header = Header {
+                hash: TIP.hash,
+                inner: Consensus { number: TIP.number, ..Consensus::default() },
+                ..Header::default()
+            };
+            let block: RpcBlock = RpcBlock { header, ..RpcBlock::default() };
+            node.push_success(&logs);
+            node.push_success(&block);
+        };
+        let past =
+            Past::open(&chain, vec![(ESCROW, 0)], 6, Reading::Whole, Progress::default()).await.unwrap();
+        let told = async || {
+            past.follow(&TIP).await.unwrap();
+            past.of(ESCROW, HOLD).await.unwrap().logs().len()
+        };
+        shows(vec![cancelled_in_block(5)]);
+        assert_eq!(told().await, 1);
+        // For the same tip nobody is asked again...
+        assert_eq!(told().await, 1);
+        // ...but in doubt.
+        shows(Vec::new());
+        past.doubt().await;
+        assert_eq!(told().await, 0);
     }
 }

@@ -162,6 +162,7 @@ impl Audit<'_> {
                     break;
                 }
                 self.wall.rest(PAUSE).await;
+                self.past.doubt().await;
                 let keys = doubtful.iter().map(|(key, _)| *key).collect();
                 page = self.verdicts(&Rows::These(keys)).await?;
             }
