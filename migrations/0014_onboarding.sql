@@ -74,6 +74,60 @@ CREATE INDEX party_verifications_of_party ON party_verifications (party, id);
 CREATE UNIQUE INDEX party_verifications_one_pending ON party_verifications (party) WHERE state = 'pending';
 CREATE INDEX party_verifications_due ON party_verifications (next_at, id) WHERE state = 'pending';
 
+-- A verification that failed, justified by the party and decided by people.
+CREATE TABLE party_reviews (
+    id           INTEGER PRIMARY KEY,
+    uuid         BLOB NOT NULL UNIQUE,
+    tenant_id    BLOB NOT NULL REFERENCES tenants (id),
+    party        INTEGER NOT NULL REFERENCES parties (id),
+    verification INTEGER NOT NULL REFERENCES party_verifications (id),
+    -- What the party says, and what was noted about the decision.
+    sealed       BLOB NOT NULL,
+    decision     TEXT CHECK (decision IN ('approved', 'rejected')),
+    decided_by   TEXT,
+    decided_at   INTEGER,
+    created_at   INTEGER NOT NULL,
+    modified_at  INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX party_reviews_one_open ON party_reviews (verification) WHERE decision IS NULL;
+CREATE INDEX party_reviews_of_party ON party_reviews (party, id);
+CREATE INDEX party_reviews_listed ON party_reviews (tenant_id, id);
+CREATE INDEX party_reviews_open ON party_reviews (id) WHERE decision IS NULL;
+
+CREATE TABLE party_documents (
+    id         INTEGER PRIMARY KEY,
+    uuid       BLOB NOT NULL UNIQUE,
+    party      INTEGER NOT NULL REFERENCES parties (id),
+    -- Where a requirement has the same name, an accepted document meets it.
+    purpose    TEXT NOT NULL,
+    -- The review that it belongs to.
+    review     INTEGER REFERENCES party_reviews (id),
+    state      TEXT NOT NULL CHECK (state IN ('pending', 'accepted', 'refused')),
+    reason     TEXT,
+    bytes      INTEGER NOT NULL,
+    -- When the provider is asked next, and until when it may answer.
+    next_at    INTEGER NOT NULL,
+    deadline   INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    checked_at INTEGER,
+    -- What kind of document it is, and the document; last, because it is long.
+    label      BLOB NOT NULL,
+    content    BLOB NOT NULL
+);
+CREATE INDEX party_documents_of_party ON party_documents (party, purpose, state);
+CREATE INDEX party_documents_of_review ON party_documents (review, id) WHERE review IS NOT NULL;
+CREATE INDEX party_documents_due ON party_documents (next_at, id) WHERE state = 'pending';
+
+-- What may be one party's alone within a tenant: a keyed hash of it.
+CREATE TABLE party_claims (
+    tenant_id BLOB NOT NULL REFERENCES tenants (id),
+    kind      TEXT NOT NULL,
+    tag       BLOB NOT NULL,
+    party     INTEGER NOT NULL REFERENCES parties (id),
+    PRIMARY KEY (tenant_id, kind, tag)
+);
+CREATE INDEX party_claims_of_party ON party_claims (party);
+
 -- The terms that a tenant's parties accept. The newest version is the one with the largest id.
 CREATE TABLE terms_versions (
     id           INTEGER PRIMARY KEY,
@@ -125,7 +179,7 @@ CREATE TABLE events_anew (
     sequence          INTEGER NOT NULL,
     kind              TEXT NOT NULL CHECK (kind IN ('authorized', 'rejected', 'settled', 'settlement_failed',
         'cancelled', 'expired', 'expiring', 'reorged', 'party_verified', 'party_rejected', 'party_suspended',
-        'verification_completed')),
+        'verification_completed', 'document_checked')),
     -- What a correcting event corrects.
     status_before     TEXT,
     status            TEXT NOT NULL,
@@ -141,6 +195,8 @@ CREATE TABLE events_anew (
     failure           TEXT,
     -- The verification that was completed.
     verification      BLOB REFERENCES party_verifications (uuid),
+    -- The document that was checked.
+    document          BLOB REFERENCES party_documents (uuid),
     seal              BLOB NOT NULL,
     created_at        INTEGER NOT NULL,
     UNIQUE (preauth, sequence),

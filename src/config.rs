@@ -22,7 +22,7 @@ use crate::chain::RpcEndpoints;
 use crate::http::RateSettings;
 use crate::keys::OperatorKey;
 use crate::lane::LaneSettings;
-use crate::onboarding::{MasterKey, MessengerKey};
+use crate::onboarding::{Gateway, MasterKey};
 use crate::outbound::{Outbound, Vault};
 use crate::webhooks::WebhookSettings;
 
@@ -94,6 +94,31 @@ pub struct OnboardingConfig {
     pub sandbox: bool,
     /// A gateway for SMS and e-mail: its URL, and the key that signs what is sent to it.
     pub gateway: Option<(String, SecretString)>,
+    /// Who verifies identities and checks documents: its URL, and the key that signs what is said on both sides.
+    pub provider: Option<(String, SecretString)>,
+}
+
+/// The URL and the key of a system that parties are told to, from the keys and values that name them.
+fn system(
+    [url_key, secret_key]: [&'static str; 2],
+    [url, secret]: [&Option<String>; 2],
+    in_sandbox: bool,
+) -> Result<Option<(String, SecretString)>, ConfigError> {
+    match (url, secret) {
+        (None, None) => Ok(None),
+        (Some(_), _) if in_sandbox => {
+            let message = "goes to another system, and onboarding_sandbox says that nothing is sent";
+            Err(one_problem(url_key, message.to_owned()))
+        }
+        (Some(url), Some(secret)) => {
+            let secret = secret_in(secret_key, secret, "whsec_… of 24 to 64 bytes", Gateway::is_secret)?;
+            Ok(Some((url.clone(), secret)))
+        }
+        (Some(_), None) | (None, Some(_)) => {
+            let message = format!("needs {secret_key} beside it, and the other way round");
+            Err(one_problem(url_key, message))
+        }
+    }
 }
 
 /// What is written of it; its keys are in variables.
@@ -103,6 +128,8 @@ struct OnboardingKeys {
     sandbox: bool,
     gateway_url: Option<String>,
     gateway_key: Option<String>,
+    provider_url: Option<String>,
+    provider_key: Option<String>,
 }
 
 /// One thing that is wrong.
@@ -206,6 +233,8 @@ impl Config {
                 ("onboarding_sandbox", written.sandbox),
                 ("onboarding_gateway_url", written.gateway_url.is_some()),
                 ("onboarding_gateway_key_env", written.gateway_key.is_some()),
+                ("onboarding_provider_url", written.provider_url.is_some()),
+                ("onboarding_provider_key_env", written.provider_key.is_some()),
             ];
             let message =
                 "says how parties are onboarded, and onboarding_key_env names no key for their data";
@@ -217,25 +246,17 @@ impl Config {
         let key = secret_in("onboarding_key_env", key, "64 hexadecimal digits", |text| {
             MasterKey::parse(text).is_some()
         })?;
-        let gateway = match (&written.gateway_url, &written.gateway_key) {
-            (None, None) => None,
-            (Some(_), _) if written.sandbox => {
-                let message = "goes to a gateway, and onboarding_sandbox says that nothing is sent";
-                return Err(one_problem("onboarding_gateway_url", message.to_owned()));
-            }
-            (Some(url), Some(key)) => {
-                let is_key = |text: &str| MessengerKey::parse(text).is_some();
-                Some((
-                    url.clone(),
-                    secret_in("onboarding_gateway_key_env", key, "whsec_… of 24 to 64 bytes", is_key)?,
-                ))
-            }
-            (Some(_), None) | (None, Some(_)) => {
-                let message = "needs onboarding_gateway_key_env beside it, and the other way round";
-                return Err(one_problem("onboarding_gateway_url", message.to_owned()));
-            }
-        };
-        Ok(Some(OnboardingConfig { key, sandbox: written.sandbox, gateway }))
+        let gateway = system(
+            ["onboarding_gateway_url", "onboarding_gateway_key_env"],
+            [&written.gateway_url, &written.gateway_key],
+            written.sandbox,
+        )?;
+        let provider = system(
+            ["onboarding_provider_url", "onboarding_provider_key_env"],
+            [&written.provider_url, &written.provider_key],
+            written.sandbox,
+        )?;
+        Ok(Some(OnboardingConfig { key, sandbox: written.sandbox, gateway, provider }))
     }
 
     /// Opens every operator key. One in a key management service that does not answer is opened later where its address is

@@ -27,7 +27,7 @@ use crate::http::{
 };
 use crate::keys::OperatorKey;
 use crate::lane::{Caretaker, Dates, Desk, Lane, LaneSettings, Meter, Observer, Signals, Standing};
-use crate::onboarding::{Gate, MasterKey, Messenger, MessengerKey, Onboarding, OnboardingSettings, Verifier};
+use crate::onboarding::{Gateway, MasterKey, Messenger, Onboarding, OnboardingSettings, Verifier};
 use crate::outbound::Post;
 use crate::preauth::{Claims, Patrol, PreauthSettings, Preauths, Sweeper};
 use crate::store::audit::{self, Act};
@@ -314,14 +314,22 @@ fn onboarding_settings(
         master.context("the key for personal data is not 64 hexadecimal digits (onboarding_key_env)")?;
     let messenger = match &config.gateway {
         Some((url, key)) => {
-            let key = MessengerKey::parse(key.expose_secret());
-            let key = key.context("the gateway's key is no whsec_… (onboarding_gateway_key_env)")?;
-            Messenger::Gateway { url: url.clone(), key, post: Box::new(Gate(post)) }
+            let gateway = Gateway::new(url.clone(), key.expose_secret(), post.clone());
+            let gateway = gateway.context("the gateway's key is no whsec_… (onboarding_gateway_key_env)")?;
+            Messenger::Gateway(Box::new(gateway))
         }
         None if config.sandbox => Messenger::Sandbox,
         None => Messenger::None,
     };
-    let verifier = if config.sandbox { Verifier::Sandbox } else { Verifier::None };
+    let verifier = match &config.provider {
+        Some((url, key)) => {
+            let gateway = Gateway::new(url.clone(), key.expose_secret(), post);
+            let gateway = gateway.context("the provider's key is no whsec_… (onboarding_provider_key_env)")?;
+            Verifier::Provider(Box::new(gateway))
+        }
+        None if config.sandbox => Verifier::Sandbox,
+        None => Verifier::None,
+    };
     if config.sandbox {
         tracing::warn!(
             "onboarding is a sandbox: no message is sent, and identities are verified by test values"

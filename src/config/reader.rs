@@ -24,7 +24,7 @@ const TRANSACTION_GAS_CAP: u64 = 16_777_216;
 const GWEI_DECIMALS: u8 = 9;
 
 /// Every key there is, for suggestions where one is mistyped.
-pub(super) const KEYS: [&str; 38] = [
+pub(super) const KEYS: [&str; 40] = [
     "data_dir",
     "listen",
     "admin_listen",
@@ -61,6 +61,8 @@ pub(super) const KEYS: [&str; 38] = [
     "onboarding_sandbox",
     "onboarding_gateway_url",
     "onboarding_gateway_key_env",
+    "onboarding_provider_url",
+    "onboarding_provider_key_env",
     "log_format",
     "otlp_endpoint",
 ];
@@ -241,6 +243,12 @@ impl Reader {
                 |text| is_http(text).then(|| text.to_owned()),
             ),
             gateway_key: self.variable_name("onboarding_gateway_key_env"),
+            provider_url: self.text(
+                "onboarding_provider_url",
+                "the http:// or https:// URL of a provider of verifications",
+                |text| is_http(text).then(|| text.to_owned()),
+            ),
+            provider_key: self.variable_name("onboarding_provider_key_env"),
         }
     }
 

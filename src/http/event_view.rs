@@ -6,7 +6,7 @@ use utoipa::openapi::Object;
 
 use super::view::{Preauthorization, Status};
 use super::words::one_of;
-use crate::model::{self, PartyStatus};
+use crate::model::{self, About, PartyStatus};
 use crate::preauth::Told;
 
 /// What happened.
@@ -22,6 +22,7 @@ use crate::preauth::Told;
 /// - `party.verified`: nothing that is asked of a party is open any more.
 /// - `party.rejected`, `party.suspended`: you decided so.
 /// - `verification.completed`: a verification of a party's identity has ended, well or not.
+/// - `document.checked`: a document of a party was accepted or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum EventType {
     #[serde(rename = "preauth.authorized")]
@@ -48,6 +49,8 @@ pub enum EventType {
     PartySuspended,
     #[serde(rename = "verification.completed")]
     VerificationCompleted,
+    #[serde(rename = "document.checked")]
+    DocumentChecked,
 }
 
 impl From<model::EventKind> for EventType {
@@ -66,6 +69,7 @@ impl From<model::EventKind> for EventType {
             Kind::PartyRejected => Self::PartyRejected,
             Kind::PartySuspended => Self::PartySuspended,
             Kind::VerificationCompleted => Self::VerificationCompleted,
+            Kind::DocumentChecked => Self::DocumentChecked,
         }
     }
 }
@@ -102,6 +106,9 @@ pub struct PartyThen {
     /// The verification that was completed; else null.
     #[schema(required, format = "uuid")]
     pub verification_id: Option<String>,
+    /// The document that was checked; else null.
+    #[schema(required, format = "uuid")]
+    pub document_id: Option<String>,
     /// Counts the events of this party from 1, without a gap: webhooks may arrive in another order, and twice.
     pub sequence: u64,
 }
@@ -130,7 +137,14 @@ impl From<&Told> for Event {
             Told::Party(event) => EventData::Party(PartyThen {
                 party_id: event.party.to_string(),
                 party_status: event.status.as_str(),
-                verification_id: event.verification.map(|id| id.to_string()),
+                verification_id: match event.about {
+                    About::Verification(id) => Some(id.to_string()),
+                    About::TheParty | About::Document(_) => None,
+                },
+                document_id: match event.about {
+                    About::Document(id) => Some(id.to_string()),
+                    About::TheParty | About::Verification(_) => None,
+                },
                 sequence: event.sequence,
             }),
         };

@@ -6,7 +6,7 @@ use alloy::primitives::B256;
 use uuid::Uuid;
 
 use super::{
-    BaseUnits, CallFailure, Millis, OperationKind, PartyId, PartyStatus, Preauth, PreauthKey, PreauthStatus,
+    BaseUnits, CallFailure, DocumentId, Millis, OperationKind, PartyId, PartyStatus, Preauth, PreauthKey, PreauthStatus,
     Schedule, Settlement, TenantId,
 };
 
@@ -30,10 +30,12 @@ pub enum EventKind {
     PartySuspended,
     /// A verification of a party's identity has ended, well or not.
     VerificationCompleted,
+    /// A document of a party was accepted or refused.
+    DocumentChecked,
 }
 
 impl EventKind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Authorized,
         Self::Rejected,
         Self::Settled,
@@ -46,6 +48,7 @@ impl EventKind {
         Self::PartyRejected,
         Self::PartySuspended,
         Self::VerificationCompleted,
+        Self::DocumentChecked,
     ];
 
     #[must_use]
@@ -63,6 +66,7 @@ impl EventKind {
             Self::PartyRejected => "party_rejected",
             Self::PartySuspended => "party_suspended",
             Self::VerificationCompleted => "verification_completed",
+            Self::DocumentChecked => "document_checked",
         }
     }
 
@@ -86,7 +90,8 @@ impl EventKind {
             Self::PartyVerified
             | Self::PartyRejected
             | Self::PartySuspended
-            | Self::VerificationCompleted => self.as_str().replacen('_', ".", 1),
+            | Self::VerificationCompleted
+            | Self::DocumentChecked => self.as_str().replacen('_', ".", 1),
         }
     }
 
@@ -134,6 +139,16 @@ impl FeedEvent {
     }
 }
 
+/// What an event of a party is about beside the party itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    TheParty,
+    /// The verification that was completed.
+    Verification(Uuid),
+    /// The document that was checked.
+    Document(DocumentId),
+}
+
 /// An event of a party as it is stored.
 #[derive(Debug, Clone)]
 pub struct PartyEvent {
@@ -148,8 +163,7 @@ pub struct PartyEvent {
     pub kind: EventKind,
     /// Where the party stood after it.
     pub status: PartyStatus,
-    /// The verification that was completed.
-    pub verification: Option<Uuid>,
+    pub about: About,
     pub created_at: Millis,
 }
 

@@ -36,14 +36,16 @@ pub use approver::{Approval, Approver, ApproverAnswer, ApproverName, Decision};
 pub use call_failure::{CallFailure, Disposition};
 pub use consent::{Consent, ConsentKind, ECDSA_BYTES, unwrap_undeployed};
 pub use eip712::typed_data;
-pub use event::{Event, EventKind, EventState, FeedEvent, PartyEvent};
+pub use event::{About, Event, EventKind, EventState, FeedEvent, PartyEvent};
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use onboarding::{
-    Answered, Bar, BarEvent, Challenge, ChallengeKind, ChallengeState, Email, ExternalId, Facts,
-    FailureReason, ForbiddenBar, ForbiddenVerdict, IdentityVerdict, Language, Participation, Party, PartyId,
-    PartyKey, PartyKind, PartyStatus, Phone, Profile, Requirement, RequirementKind, RequirementStatus,
-    SecretTag, TermsName, TermsText, TermsVersion, Verification, VerificationState,
+    Answered, Bar, BarEvent, Challenge, ChallengeKind, ChallengeState, CheckVerdict, Claim, ClaimKind, Country,
+    DocumentFlaw, DocumentId, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState, Email, ExternalId, Facts,
+    FailureReason, ForbiddenBar, ForbiddenVerdict, Language, MAX_DOCUMENT_BYTES, MediaType, Participation, Party,
+    PartyId, PartyKey, PartyKind, PartyStatus, Phone, PostalAddress, Profile, Requirement, RequirementKind,
+    RequirementStatus, Review, ReviewDecision, ReviewId, SecretTag, TermsName, TermsText, TermsVersion, Verification,
+    VerificationState, inspect,
 };
 pub use once::{Once, OnceName};
 pub use operation::{Operation, OperationKind, OperationState};

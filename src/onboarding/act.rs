@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use super::Onboarding;
 use super::refusal::{OnboardingRefusal, Stop};
 use crate::chain::wall_now;
-use crate::model::{EventKind, Millis, Party, PartyId, PartyStatus, TenantId};
+use crate::model::{About, EventKind, Millis, Party, PartyId, PartyStatus, TenantId};
 use crate::store::audit::{self, Act};
 use crate::store::onboarding::{events, parties};
 use crate::store::{Connection, StoreError};
@@ -115,5 +115,5 @@ pub(super) async fn tell_of(
         PartyStatus::Rejected => EventKind::PartyRejected,
         PartyStatus::Suspended => EventKind::PartySuspended,
     };
-    events::insert(tx, &party, kind, None, now).await
+    events::insert(tx, &party, kind, About::TheParty, now).await
 }

@@ -10,7 +10,6 @@ use super::examiner::begin;
 use super::messenger::{Messenger, Note, SANDBOX_CODE};
 use super::read::newest_profile;
 use super::refusal::{Contact, Done, OnboardingRefusal, Stop, told};
-use super::verifier::Verifier;
 use crate::chain::wall_now;
 use crate::model::{
     Answered, Challenge, ChallengeKind, ChallengeState, Millis, Party, PartyId, Profile, RequirementKind,
@@ -77,7 +76,7 @@ impl Onboarding {
                 }
             }
             ChallengeKind::IdentityLink => {
-                if settings.verifier == Verifier::None {
+                if settings.verifier.is_none() {
                     return Err(OnboardingRefusal::NoVerifier.into());
                 }
             }

@@ -6,26 +6,58 @@ use uuid::Uuid;
 use super::Onboarding;
 use super::act::{Actor, note, tell_of};
 use super::change::store_profile;
+use super::claims::take_claims;
+use super::documents::{DocumentWish, store_document};
+use super::examiner::begin;
 use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::terms::accept;
 use crate::chain::wall_now;
 use crate::model::{
-    ExternalId, PartyId, PartyKey, PartyKind, PartyStatus, Profile, RequirementKind, TenantId, TermsName,
+    Claim, ExternalId, PartyId, PartyKey, PartyKind, PartyStatus, Profile, RequirementKind, TenantId, TermsName,
 };
 use crate::store::onboarding::parties::{self, NewParty};
 use crate::store::onboarding::requirements;
 use crate::store::{StoreError, idempotency};
 
 /// A party to be.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PartyWish {
     pub kind: PartyKind,
     pub external_id: Option<ExternalId>,
     pub profile: Profile,
     /// What is asked of it, and whether it cannot be verified without. At least one is mandatory.
     pub requirements: &'static [(RequirementKind, bool)],
+    /// What of it is met by what was told.
+    pub met: Vec<RequirementKind>,
     /// The version of the terms that it has accepted.
     pub accepted: Option<TermsName>,
+    /// What must be this party's alone.
+    pub claims: Vec<Claim>,
+    pub documents: Vec<DocumentWish>,
+    /// Whether its identity is verified from the beginning.
+    pub verify: bool,
+}
+
+impl PartyWish {
+    /// A party with nothing but a profile.
+    #[must_use]
+    pub fn new(
+        kind: PartyKind,
+        profile: Profile,
+        requirements: &'static [(RequirementKind, bool)],
+    ) -> Self {
+        Self {
+            kind,
+            external_id: None,
+            profile,
+            requirements,
+            met: Vec::new(),
+            accepted: None,
+            claims: Vec::new(),
+            documents: Vec::new(),
+            verify: false,
+        }
+    }
 }
 
 impl Onboarding {
@@ -37,10 +69,14 @@ impl Onboarding {
         if let Some(created) = self.created_before().await? {
             return Ok(created);
         }
+        let needs_verifier = wish.verify || wish.documents.iter().any(|document| document.purpose.is_checked());
+        if needs_verifier && self.inner.settings.verifier.is_none() {
+            return Ok(Err(OnboardingRefusal::NoVerifier));
+        }
         let id = PartyId(Uuid::now_v7());
         let (data_key, wrapped) = self.inner.settings.master.make(id)?;
         let new = NewParty { id, tenant, kind: wish.kind, external_id: wish.external_id, data_key: wrapped };
-        let (actor, once, now) = (actor.clone(), self.once, wall_now());
+        let (this, actor, once, now) = (self.clone(), actor.clone(), self.once, wall_now());
         let written = self
             .inner
             .store
@@ -60,8 +96,18 @@ impl Onboarding {
                     if let Some(version) = wish.accepted {
                         accept(tx, tenant, key, &version, now).await?;
                     }
+                    take_claims(tx, &this.inner.settings.master, tenant, key, &wish.claims).await?;
+                    for document in wish.documents {
+                        store_document(tx, key, &data_key, document, None, now).await?;
+                    }
+                    for kind in wish.met {
+                        requirements::set_met(tx, key, kind, Some(now)).await?;
+                    }
                     note(tx, &actor, "party.create", id, now).await?;
                     if let Some(party) = parties::by_key(tx, key).await? {
+                        if wish.verify {
+                            begin(tx, &party, now).await?;
+                        }
                         tell_of(tx, &party, PartyStatus::Onboarding, now).await?;
                     }
                     idempotency::note_effect(tx, once, key.0).await?;
@@ -71,6 +117,7 @@ impl Onboarding {
             })
             .await;
         self.inner.signals.changed([]);
+        self.inner.asked.notify_one();
         told(written)
     }
 

@@ -7,18 +7,24 @@
 mod act;
 mod challenge;
 mod change;
+mod claims;
 mod create;
 mod delete;
+mod documents;
 mod examiner;
+mod gateway;
 mod messenger;
+mod provider;
 mod read;
 mod refusal;
+mod reviews;
 mod standing;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod vault;
 mod verifier;
+mod verify;
 mod wallets;
 
 use std::sync::Arc;
@@ -33,15 +39,20 @@ use crate::store::onboarding::parties;
 pub use crate::store::onboarding::wallets::PartyWallet;
 pub use act::Actor;
 pub use challenge::{FollowedLink, SentChallenge, ShownLink};
-pub use change::ProfileWish;
+pub use change::{ProfileEdit, ProfileWish};
 pub use create::PartyWish;
 pub use delete::delete_in;
-pub use messenger::{Gate, Messenger, MessengerKey};
-pub use read::{PartyWithProfile, ShownParty};
+pub use documents::{DocumentWish, ShownDocument};
+pub use gateway::{Gateway, SignedMessage};
+pub use messenger::Messenger;
+pub use provider::Heard;
+pub use read::{PartyWithProfile, ProfileVersion, ShownParty};
 pub use refusal::{Contact, OnboardingFault, OnboardingRefusal};
+pub use reviews::{IfOpen, ReviewEdit, ShownReview};
 pub use standing::decide_in;
 pub use vault::{MasterKey, VaultError};
 pub use verifier::Verifier;
+pub use verify::VerifyWish;
 
 /// What onboarding needs to know about its surroundings.
 #[derive(Debug)]

@@ -5,10 +5,12 @@ use futures::FutureExt;
 use super::Onboarding;
 use super::act::{Actor, find, note};
 use super::change::Kept;
-use super::refusal::{Done, OnboardingFault, Stop, told};
-use super::vault::{DataKey, MasterKey, VaultError};
+use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
+use super::vault::{DataKey, MasterKey, Place, VaultError};
 use crate::chain::wall_now;
-use crate::model::{Party, PartyId, Profile, TenantId, TermsVersion, Verification};
+use crate::model::{
+    ExternalId, Millis, Party, PartyId, Profile, TenantId, TermsVersion, Verification,
+};
 use crate::store::onboarding::wallets::PartyWallet;
 use crate::store::onboarding::{acceptances, parties, profiles, verifications, wallets};
 use crate::store::{Connection, StoreError};
@@ -22,6 +24,17 @@ pub struct ShownParty {
     /// Its newest verification.
     pub verification: Option<Verification>,
     pub wallets: Vec<PartyWallet>,
+}
+
+/// A version of what is known of a party.
+#[derive(Debug, Clone)]
+pub struct ProfileVersion {
+    pub profile: Profile,
+    /// Why it was stored.
+    pub remarks: Option<String>,
+    /// Who stored it.
+    pub actor: String,
+    pub at: Millis,
 }
 
 /// A party and what is known of it.
@@ -93,6 +106,49 @@ impl Onboarding {
     }
 }
 
+impl Onboarding {
+    /// Every version of what is known of a tenant's party, oldest first; there is at least one. That it was read is in the audit
+    /// log before anybody sees it.
+    ///
+    /// # Errors
+    /// [`OnboardingFault`].
+    pub async fn history(
+        &self,
+        tenant: TenantId,
+        id: PartyId,
+        actor: &Actor,
+    ) -> Done<(ShownParty, Vec<ProfileVersion>)> {
+        let (this, actor, now) = (self.clone(), actor.clone(), wall_now());
+        let read = self.inner.store.write::<_, Stop, _>(move |tx| {
+            async move {
+                let party = find(tx, tenant, id).await?;
+                let (data_key, ..) = newest_profile(tx, &this.inner.settings.master, &party).await?;
+                let mut versions = Vec::new();
+                for (stored, actor, at) in profiles::all(tx, party.key).await? {
+                    let plain = data_key.open(Place::Profile(id, stored.version), &stored.sealed)?;
+                    let kept = serde_json::from_slice(&plain).map_err(OnboardingFault::from)?;
+                    let Kept { profile, remarks } = kept;
+                    versions.push(ProfileVersion { profile, remarks, actor, at });
+                }
+                note(tx, &actor, "party.history", id, now).await?;
+                Ok((ShownParty::of(tx, party).await?, versions))
+            }
+            .boxed()
+        });
+        told(read.await)
+    }
+
+    /// The name of a tenant's party, by the tenant's own name for it.
+    ///
+    /// # Errors
+    /// [`OnboardingFault`].
+    pub async fn find_external(&self, tenant: TenantId, id: &ExternalId) -> Done<PartyId> {
+        let mut reader = self.inner.store.read().await?;
+        let found = parties::by_external_id(&mut reader, tenant, id).await?;
+        Ok(found.ok_or(OnboardingRefusal::UnknownParty))
+    }
+}
+
 /// The newest version of a party's profile, its number, and the key that it is encrypted with.
 pub(super) async fn newest_profile(
     connection: &mut Connection,
@@ -102,7 +158,7 @@ pub(super) async fn newest_profile(
     let wrapped = parties::data_key(connection, party.key).await?.ok_or(VaultError::WrongKey)?;
     let data_key = master.unwrap(party.id, &wrapped)?;
     let stored = profiles::newest(connection, party.key).await?.ok_or(VaultError::WrongKey)?;
-    let plain = data_key.open_profile(party.id, stored.version, &stored.sealed)?;
+    let plain = data_key.open(Place::Profile(party.id, stored.version), &stored.sealed)?;
     let Kept { profile, .. } = serde_json::from_slice(&plain).map_err(OnboardingFault::from)?;
     Ok((data_key, stored.version, profile))
 }

@@ -1,7 +1,7 @@
 //! Every way a wish about parties can be refused, and what can break.
 
 use super::VaultError;
-use crate::model::ChallengeState;
+use crate::model::{ChallengeState, ClaimKind, DocumentFlaw};
 use crate::store::StoreError;
 
 /// Expected ways not to get one's wish. `http` gives each its status, message and code.
@@ -35,6 +35,24 @@ pub enum OnboardingRefusal {
     /// Nothing is configured that verifies identities.
     NoVerifier,
     AlreadyVerified,
+    /// No document that shows the identity is there.
+    MissingDocuments,
+    /// The file is no document.
+    BadDocument(DocumentFlaw),
+    /// The party has this document.
+    DocumentExists,
+    UnknownDocument,
+    TooManyDocuments(u32),
+    /// Another party has what must be one party's alone.
+    Claimed(ClaimKind),
+    UnknownVerification,
+    /// It has not failed, so that there is nothing to justify.
+    NotFailed,
+    UnknownReview,
+    /// The verification has an open review.
+    ReviewExists,
+    ReviewDecided,
+    TooManyReviews(usize),
     VerificationPending,
     TooManyVerifications(u32),
     /// A rejected party cannot be suspended.

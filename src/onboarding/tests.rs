@@ -56,11 +56,10 @@ impl Desk {
     /// Leaves the sandbox: messages go to a gateway, and nobody verifies identities.
     fn send_by(&mut self, url: String) {
         let outbound = Outbound { allow_private: true, ..Outbound::default() };
-        let post = Box::new(Gate(Post::new(&outbound).unwrap()));
-        let key = MessengerKey::parse(GATEWAY_KEY).unwrap();
+        let gateway = Gateway::new(url, GATEWAY_KEY, Post::new(&outbound).unwrap()).unwrap();
         let settings = OnboardingSettings {
             master: MasterKey::parse(&"07".repeat(32)).unwrap(),
-            messenger: Messenger::Gateway { url, key, post },
+            messenger: Messenger::Gateway(Box::new(gateway)),
             verifier: Verifier::None,
             public_url: "https://pay.example".into(),
         };
@@ -107,7 +106,7 @@ impl Desk {
 
     async fn accept(&self, id: PartyId, version: &str) -> Result<(), OnboardingRefusal> {
         let accepted = Some(TermsName::parse(version).unwrap());
-        let wish = ProfileWish { edit: Box::new(|_| ()), remarks: None, accepted };
+        let wish = ProfileWish { edit: ProfileEdit::new(|_| ()), remarks: None, accepted };
         self.onboarding.change(self.tenant, id, wish, &actor()).await.unwrap()
     }
 
@@ -180,11 +179,9 @@ fn wish(phone: &str, external_id: Option<&str>, accepted: Option<&str>) -> Party
     profile.particulars.insert("firstName".into(), "Amber".into());
     profile.particulars.insert("otherSourceOfFunds".into(), "Savings of a lifetime".into());
     PartyWish {
-        kind: PartyKind::Consumer,
         external_id: external_id.map(|id| ExternalId::parse(id).unwrap()),
-        profile,
-        requirements: &REQUIREMENTS,
         accepted: accepted.map(|version| TermsName::parse(version).unwrap()),
+        ..PartyWish::new(PartyKind::Consumer, profile, &REQUIREMENTS)
     }
 }
 
@@ -260,7 +257,7 @@ async fn what_was_confirmed_of_one_number_does_not_hold_for_another() {
     let id = desk.create("612345678", None).await;
     desk.send(id, ChallengeKind::PhoneCode).await.unwrap();
     let edit = |number: &'static str| ProfileWish {
-        edit: Box::new(move |profile| profile.phone = Some(Phone::parse("33", number).unwrap())),
+        edit: ProfileEdit::new(move |profile| profile.phone = Some(Phone::parse("33", number).unwrap())),
         remarks: Some("he moved".into()),
         accepted: None,
     };
@@ -354,7 +351,7 @@ async fn nothing_personal_can_be_read_in_the_database() {
     desk.confirm_phone(id).await;
     desk.send(id, ChallengeKind::EmailLink).await.unwrap();
     desk.verify(id).await;
-    let edit = Box::new(|profile: &mut Profile| {
+    let edit = ProfileEdit::new(|profile| {
         profile.particulars.insert("lastName".into(), "Wennybel".into());
     });
     let wish = ProfileWish { edit, remarks: Some("she married Ambrose".into()), accepted: None };

@@ -10,9 +10,10 @@ use alloy::hex;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::model::{PartyId, SecretTag};
+use crate::model::{Claim, DocumentId, PartyId, ReviewId, SecretTag, TenantId};
 
 const KEY_BYTES: usize = 32;
 
@@ -20,6 +21,7 @@ const KEY_BYTES: usize = 32;
 pub struct MasterKey {
     wrapping: LessSafeKey,
     tagging: hmac::Key,
+    claiming: hmac::Key,
 }
 
 /// The key of one party's personal data.
@@ -50,6 +52,7 @@ impl MasterKey {
         Some(Self {
             wrapping: aead_key(derive(b"preauthd onboarding 1: wrapping").as_ref()).ok()?,
             tagging: hmac::Key::new(hmac::HMAC_SHA256, derive(b"preauthd onboarding 1: challenges").as_ref()),
+            claiming: hmac::Key::new(hmac::HMAC_SHA256, derive(b"preauthd onboarding 1: claims").as_ref()),
         })
     }
 
@@ -68,39 +71,63 @@ impl MasterKey {
 
     /// What is kept of the secret of a challenge.
     pub(super) fn tag(&self, challenge: Uuid, secret: &str) -> SecretTag {
-        let mut context = hmac::Context::with_key(&self.tagging);
-        context.update(challenge.as_bytes());
-        context.update(secret.as_bytes());
-        let mut tag = [0; 32];
-        tag.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        SecretTag(tag)
+        tag(&self.tagging, [challenge.as_bytes(), secret.as_bytes()])
     }
+
+    /// What is kept of something that is one party's alone within its tenant.
+    pub(super) fn claim_tag(&self, tenant: TenantId, claim: &Claim) -> SecretTag {
+        // Of fixed length before what may have any: no two lists of parts are alike.
+        let kind = Sha256::digest(claim.kind.as_str());
+        tag(&self.claiming, [[tenant.0.as_bytes().as_slice(), &kind].concat().as_slice(), claim.value().as_bytes()])
+    }
+}
+
+/// Where something encrypted belongs: what is there passes for nothing elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// A version of a party's profile.
+    Profile(PartyId, u64),
+    /// What is known of a document.
+    Label(DocumentId),
+    /// The document.
+    Content(DocumentId),
+    /// What is said in a review.
+    Review(ReviewId),
 }
 
 impl DataKey {
-    /// Encrypts a version of a profile.
-    pub(super) fn seal_profile(
-        &self,
-        party: PartyId,
-        version: u64,
-        plain: &[u8],
-    ) -> Result<Vec<u8>, VaultError> {
-        seal(&self.0, &place(party, version), plain)
+    /// Encrypts what belongs to a place.
+    pub(super) fn seal(&self, place: Place, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        seal(&self.0, &place.name(), plain)
     }
 
     /// Decrypts it.
-    pub(super) fn open_profile(
-        &self,
-        party: PartyId,
-        version: u64,
-        sealed: &[u8],
-    ) -> Result<Vec<u8>, VaultError> {
-        open(&self.0, &place(party, version), sealed)
+    pub(super) fn open(&self, place: Place, sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        open(&self.0, &place.name(), sealed)
     }
 }
 
-fn place(party: PartyId, version: u64) -> Vec<u8> {
-    [b"profile".as_slice(), party.0.as_bytes(), &version.to_be_bytes()].concat()
+impl Place {
+    fn name(self) -> Vec<u8> {
+        match self {
+            Self::Profile(party, version) => {
+                [b"profile".as_slice(), party.0.as_bytes(), &version.to_be_bytes()].concat()
+            }
+            Self::Label(document) => [b"label".as_slice(), document.0.as_bytes()].concat(),
+            Self::Content(document) => [b"content".as_slice(), document.0.as_bytes()].concat(),
+            Self::Review(review) => [b"review".as_slice(), review.0.as_bytes()].concat(),
+        }
+    }
+}
+
+fn tag(key: &hmac::Key, parts: [&[u8]; 2]) -> SecretTag {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(part);
+    }
+    let mut tag = [0; 32];
+    tag.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    SecretTag(tag)
 }
 
 fn aead_key(bytes: &[u8]) -> Result<LessSafeKey, VaultError> {
@@ -127,6 +154,7 @@ fn open(key: &LessSafeKey, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Vault
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ClaimKind;
 
     const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -136,17 +164,18 @@ mod tests {
         let (one, other) = (PartyId(Uuid::from_u128(1)), PartyId(Uuid::from_u128(2)));
         let (key, wrapped) = master.make(one).unwrap();
         let (strange, _) = master.make(other).unwrap();
-        let sealed = key.seal_profile(one, 1, b"Amber Wenny").unwrap();
+        let sealed = key.seal(Place::Profile(one, 1), b"Amber Wenny").unwrap();
         assert!(!sealed.windows(5).any(|bytes| bytes == b"Amber"));
         let again = master.unwrap(one, &wrapped).unwrap();
-        assert_eq!(again.open_profile(one, 1, &sealed).unwrap(), b"Amber Wenny");
-        assert_eq!(again.open_profile(one, 2, &sealed), Err(VaultError::WrongKey));
-        assert_eq!(again.open_profile(other, 1, &sealed), Err(VaultError::WrongKey));
-        assert_eq!(strange.open_profile(one, 1, &sealed), Err(VaultError::WrongKey));
+        assert_eq!(again.open(Place::Profile(one, 1), &sealed).unwrap(), b"Amber Wenny");
+        assert_eq!(again.open(Place::Profile(one, 2), &sealed), Err(VaultError::WrongKey));
+        assert_eq!(again.open(Place::Profile(other, 1), &sealed), Err(VaultError::WrongKey));
+        assert_eq!(strange.open(Place::Profile(one, 1), &sealed), Err(VaultError::WrongKey));
         assert_eq!(master.unwrap(other, &wrapped).err(), Some(VaultError::WrongKey));
         let another = MasterKey::parse(&KEY.replace('0', "1")).unwrap();
         assert_eq!(another.unwrap(one, &wrapped).err(), Some(VaultError::WrongKey));
-        assert_eq!(again.open_profile(one, 1, &sealed[..5]), Err(VaultError::WrongKey));
+        assert_eq!(again.open(Place::Profile(one, 1), &sealed[..5]), Err(VaultError::WrongKey));
+        assert_eq!(again.open(Place::Label(DocumentId(one.0)), &sealed), Err(VaultError::WrongKey));
     }
 
     #[test]
@@ -158,6 +187,17 @@ mod tests {
         assert!(master.tag(one, "123456") != master.tag(one, "123457"));
         assert!(master.tag(one, "123456") != master.tag(two, "123456"));
         assert!(master.tag(one, "123456") != other.tag(one, "123456"));
+    }
+
+    #[test]
+    fn a_claim_is_of_one_tenant_and_one_kind() {
+        let master = MasterKey::parse(KEY).unwrap();
+        let (one, other) = (TenantId(Uuid::from_u128(1)), TenantId(Uuid::from_u128(2)));
+        let claim = |kind| Claim::new(kind, "amber.wenny@mail.com");
+        let email = master.claim_tag(one, &claim(ClaimKind::Email));
+        assert!(email == master.claim_tag(one, &Claim::new(ClaimKind::Email, "Amber.Wenny@mail.com")));
+        assert!(email != master.claim_tag(other, &claim(ClaimKind::Email)));
+        assert!(email != master.claim_tag(one, &claim(ClaimKind::ControllerEmail)));
     }
 
     #[test]

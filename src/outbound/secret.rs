@@ -102,6 +102,22 @@ impl SigningKey {
         Ok(format!("{},{signature}", self.scheme.as_str()))
     }
 
+    /// Whether one of the signatures in a header is of this key, which must be a symmetric one.
+    #[must_use]
+    pub fn has_signed(&self, id: &str, timestamp: i64, body: &[u8], header: &str) -> bool {
+        let mut message = format!("{id}.{timestamp}.").into_bytes();
+        message.extend_from_slice(body);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.bytes);
+        let scheme = SigningScheme::Symmetric;
+        // The comparison takes the same time wherever two signatures differ.
+        self.scheme == scheme
+            && header.split(' ').any(|signature| {
+                let signature = signature.strip_prefix(scheme.as_str()).and_then(|rest| rest.strip_prefix(','));
+                let signature = signature.and_then(|text| STANDARD.decode(text).ok());
+                signature.is_some_and(|bytes| hmac::verify(&key, &message, &bytes).is_ok())
+            })
+    }
+
     fn pair(&self) -> Result<Ed25519KeyPair, NoKey> {
         Ed25519KeyPair::from_seed_unchecked(&self.bytes).map_err(|_| NoKey)
     }
@@ -127,6 +143,11 @@ mod tests {
         let ShownKey::Secret(secret) = key.shown().unwrap() else { panic!("it is a secret") };
         assert_eq!(secret.expose_secret(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         assert_eq!(SigningKey::parse_secret(secret.expose_secret()).unwrap().bytes(), key.bytes());
+        let (id, time) = ("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330);
+        let header = format!("v1,AAAA {}", key.sign(id, time, body).unwrap());
+        assert!(key.has_signed(id, time, body, &header));
+        assert!(!key.has_signed("msg", time, body, &header) && !key.has_signed(id, time + 1, body, &header));
+        assert!(!key.has_signed(id, time, b"{}", &header) && !key.has_signed(id, time, body, "v1,AAAA"));
         for other in [
             "",
             "whsec_",

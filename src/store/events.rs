@@ -17,7 +17,7 @@ use crate::model::{
 
 const COLUMNS: &str = "id, uuid, tenant_id, preauth, sequence, kind, status_before, status, pending, settle_at, \
     scheduled, scheduled_written, settled, settled_written, lock_transaction, close_transaction, deferred_refund, \
-    failure, party, verification, seal, created_at";
+    failure, party, verification, document, seal, created_at";
 
 /// What an event says, bound to its name, so that it cannot pass for another's.
 pub(super) const SAID: Sealed = Sealed {

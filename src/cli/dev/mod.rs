@@ -231,7 +231,7 @@ impl Dev {
     /// A sandbox. Its key lies beside the database: what is onboarded here is made up.
     fn onboarding(&self) -> anyhow::Result<OnboardingConfig> {
         let key = saved::onboarding_key(&self.data_dir)?;
-        Ok(OnboardingConfig { key, sandbox: true, gateway: None })
+        Ok(OnboardingConfig { key, sandbox: true, gateway: None, provider: None })
     }
 
     fn daemon_config(

@@ -45,7 +45,8 @@ pub(super) fn how(kind: EventKind) -> Option<&'static str> {
         EventKind::PartyVerified
         | EventKind::PartyRejected
         | EventKind::PartySuspended
-        | EventKind::VerificationCompleted => return None,
+        | EventKind::VerificationCompleted
+        | EventKind::DocumentChecked => return None,
     })
 }
 
@@ -103,7 +104,8 @@ impl Till {
             EventKind::PartyVerified
             | EventKind::PartyRejected
             | EventKind::PartySuspended
-            | EventKind::VerificationCompleted => {
+            | EventKind::VerificationCompleted
+            | EventKind::DocumentChecked => {
                 bail!("{kind} is told of parties: docs/onboarding.md shows how one is onboarded")
             }
         }

@@ -20,7 +20,7 @@ use crate::http::shape::Shape;
 use crate::model::{
     Email, ExternalId, PartyKind, Phone, Profile, RequirementKind, RequirementStatus, TermsName,
 };
-use crate::onboarding::{OnboardingRefusal, PartyWish, PartyWithProfile, ProfileWish};
+use crate::onboarding::{OnboardingRefusal, PartyWish, PartyWithProfile, ProfileEdit, ProfileWish};
 
 /// What is asked of a consumer. The e-mail address may be confirmed and need not be.
 const REQUIREMENTS: [(RequirementKind, bool); 4] = [
@@ -396,8 +396,7 @@ pub async fn create(
     let accepted = rest.accepted.take();
     let mut profile = Profile::default();
     rest.lay_over(&mut profile);
-    let wish =
-        PartyWish { kind: PartyKind::Consumer, external_id, profile, requirements: &REQUIREMENTS, accepted };
+    let wish = PartyWish { external_id, accepted, ..PartyWish::new(PartyKind::Consumer, profile, &REQUIREMENTS) };
     let onboarding = state.onboarding()?.under(once);
     let id = onboarding.create(caller.tenant.id, wish, &actor(&caller)).await?.map_err(refused_in_body)?;
     Ok((StatusCode::CREATED, Json(ConsumerId { id: id.to_string() })))
@@ -438,7 +437,7 @@ pub async fn update(
     let mut shape = Shape::of_body();
     let Some(mut rest) = body.read(&mut shape) else { return Err(shape.refused()) };
     let accepted = rest.accepted.take();
-    let edit = Box::new(move |profile: &mut Profile| rest.lay_over(profile));
+    let edit = ProfileEdit::new(move |profile| rest.lay_over(profile));
     let wish = ProfileWish { edit, remarks: None, accepted };
     let (onboarding, actor) = (state.onboarding()?, actor(&caller));
     onboarding.change(caller.tenant.id, id, wish, &actor).await?.map_err(refused_in_body)?;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::HttpState;
 use super::caller::Caller;
 use super::error::ApiError;
-use crate::model::{ChallengeState, PartyId};
+use crate::model::{ChallengeState, ClaimKind, PartyId};
 use crate::onboarding::{Actor, Contact, Onboarding, OnboardingFault, OnboardingRefusal};
 
 /// Seconds after which it may be asked again for what was not sent.
@@ -124,6 +124,45 @@ pub(super) fn refused(refusal: OnboardingRefusal) -> ApiError {
             let message = format!("A party has at most {most} verifications");
             (StatusCode::CONFLICT, "too_many_verifications", message)
         }
+        OnboardingRefusal::MissingDocuments => {
+            let message = "There is no document that shows the identity";
+            (StatusCode::CONFLICT, "documents_missing", message.to_owned())
+        }
+        OnboardingRefusal::BadDocument(flaw) => {
+            let message = format!("The document {flaw}");
+            (StatusCode::BAD_REQUEST, "invalid_document", message)
+        }
+        OnboardingRefusal::DocumentExists => {
+            (StatusCode::CONFLICT, "document_exists", "The party has this document".to_owned())
+        }
+        OnboardingRefusal::UnknownDocument => {
+            (StatusCode::NOT_FOUND, "document_not_found", "Document not found".to_owned())
+        }
+        OnboardingRefusal::TooManyDocuments(most) => {
+            (StatusCode::CONFLICT, "too_many_documents", format!("A party has at most {most} documents"))
+        }
+        OnboardingRefusal::Claimed(kind) => {
+            let message = format!("Another party has this {}", claim_word(kind));
+            (StatusCode::CONFLICT, "claimed", message)
+        }
+        OnboardingRefusal::UnknownVerification => {
+            (StatusCode::NOT_FOUND, "verification_not_found", "Verification not found".to_owned())
+        }
+        OnboardingRefusal::NotFailed => {
+            (StatusCode::CONFLICT, "verification_not_failed", "The verification has not failed".to_owned())
+        }
+        OnboardingRefusal::UnknownReview => {
+            (StatusCode::NOT_FOUND, "review_not_found", "Review not found".to_owned())
+        }
+        OnboardingRefusal::ReviewExists => {
+            (StatusCode::CONFLICT, "review_exists", "The verification has an open review".to_owned())
+        }
+        OnboardingRefusal::ReviewDecided => {
+            (StatusCode::CONFLICT, "review_decided", "The review is decided".to_owned())
+        }
+        OnboardingRefusal::TooManyReviews(most) => {
+            (StatusCode::CONFLICT, "too_many_reviews", format!("A party has at most {most} reviews"))
+        }
         OnboardingRefusal::Rejected => {
             (StatusCode::CONFLICT, "party_rejected", "A rejected party cannot be suspended".to_owned())
         }
@@ -140,6 +179,16 @@ pub(super) fn refused(refusal: OnboardingRefusal) -> ApiError {
         }
     };
     ApiError::new(status, code, message)
+}
+
+fn claim_word(kind: ClaimKind) -> &'static str {
+    match kind {
+        ClaimKind::DocumentNumber => "document number",
+        ClaimKind::Domain => "domain",
+        ClaimKind::BusinessName => "business name",
+        ClaimKind::Email => "e-mail address",
+        ClaimKind::ControllerEmail => "e-mail address of a control person",
+    }
 }
 
 fn word(contact: Contact) -> &'static str {

@@ -232,11 +232,13 @@ mod tests {
     }
 
     fn facts() -> impl Strategy<Value = Facts> {
-        any::<[bool; 4]>().prop_map(|[met, accepted_newest, verified, examined]| Facts {
+        any::<[bool; 6]>().prop_map(|[met, accepted_newest, verified, examined, documented, checked]| Facts {
             met,
             accepted_newest,
             verified,
             examined,
+            documented,
+            checked,
         })
     }
 

@@ -30,7 +30,7 @@ pub enum FailureReason {
 
 /// What ends a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdentityVerdict {
+pub enum CheckVerdict {
     Passed,
     Failed(FailureReason),
 }
@@ -63,22 +63,28 @@ impl Verification {
     /// [`ForbiddenVerdict`].
     pub fn after(
         state: VerificationState,
-        verdict: IdentityVerdict,
+        verdict: CheckVerdict,
     ) -> Result<(VerificationState, Option<FailureReason>), ForbiddenVerdict> {
         match (state, verdict) {
-            (VerificationState::Pending, IdentityVerdict::Passed) => Ok((VerificationState::Verified, None)),
-            (VerificationState::Pending, IdentityVerdict::Failed(reason)) => {
+            (VerificationState::Pending, CheckVerdict::Passed) => Ok((VerificationState::Verified, None)),
+            (VerificationState::Pending, CheckVerdict::Failed(reason)) => {
                 Ok((VerificationState::Failed, Some(reason)))
             }
             (
                 VerificationState::Verified | VerificationState::Failed,
-                IdentityVerdict::Passed | IdentityVerdict::Failed(_),
+                CheckVerdict::Passed | CheckVerdict::Failed(_),
             ) => Err(ForbiddenVerdict),
         }
     }
 }
 
 impl VerificationState {
+    /// Whether people can still decide otherwise.
+    #[must_use]
+    pub fn can_be_reviewed(self) -> bool {
+        self == Self::Failed
+    }
+
     pub const ALL: [Self; 3] = [Self::Pending, Self::Verified, Self::Failed];
 
     #[must_use]
@@ -128,16 +134,16 @@ mod tests {
 
     #[test]
     fn the_first_verdict_is_the_last() {
-        let refused = IdentityVerdict::Failed(FailureReason::Refused);
+        let refused = CheckVerdict::Failed(FailureReason::Refused);
         let pending = VerificationState::Pending;
         assert_eq!(
-            Verification::after(pending, IdentityVerdict::Passed),
+            Verification::after(pending, CheckVerdict::Passed),
             Ok((VerificationState::Verified, None))
         );
         let failed = Ok((VerificationState::Failed, Some(FailureReason::Refused)));
         assert_eq!(Verification::after(pending, refused), failed);
         for state in [VerificationState::Verified, VerificationState::Failed] {
-            for verdict in [IdentityVerdict::Passed, refused] {
+            for verdict in [CheckVerdict::Passed, refused] {
                 assert_eq!(Verification::after(state, verdict), Err(ForbiddenVerdict));
             }
         }

@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use crate::model::{EventKind, Millis, Party, PartyEvent, PartyId, PartyStatus, TenantId};
+use crate::model::{About, DocumentId, EventKind, Millis, Party, PartyEvent, PartyId, PartyStatus, TenantId};
 use crate::store::column::{millis, tenant_id, unsigned, uuid, word};
 use crate::store::seal::{Sealed, Value, bind};
 use crate::store::{Connection, StoreError};
@@ -13,7 +13,7 @@ use crate::store::{Connection, StoreError};
 /// What an event says, bound to its name, so that it cannot pass for another's.
 const SAID: Sealed = Sealed {
     domain: "preauthd party events 1",
-    columns: &["uuid", "tenant_id", "party", "kind", "status", "verification"],
+    columns: &["uuid", "tenant_id", "party", "kind", "status", "verification", "document"],
     column: "seal",
     what: "an event",
 };
@@ -23,15 +23,15 @@ pub async fn insert(
     connection: &mut Connection,
     party: &Party,
     kind: EventKind,
-    verification: Option<Uuid>,
+    about: About,
     now: Millis,
 ) -> Result<(), StoreError> {
     let id = Uuid::now_v7();
-    let values = values(id, party.tenant, party.id, kind, party.status(), verification);
+    let values = values(id, party.tenant, party.id, kind, party.status(), about);
     let seal = SAID.seal(&values);
     let insert = sqlx::query(
-        "INSERT INTO events (uuid, tenant_id, party, kind, status, verification, seal, created_at, sequence)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM events WHERE party = $3))",
+        "INSERT INTO events (uuid, tenant_id, party, kind, status, verification, document, seal, created_at, sequence)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM events WHERE party = $3))",
     );
     bind(insert, values).bind(seal.as_slice()).bind(now.0).execute(connection).await?;
     Ok(())
@@ -44,22 +44,36 @@ fn values(
     party: PartyId,
     kind: EventKind,
     status: PartyStatus,
-    verification: Option<Uuid>,
+    about: About,
 ) -> [Value; SAID.columns.len()] {
+    let (verification, document) = match &about {
+        About::TheParty => (None, None),
+        About::Verification(id) => (Some(id.as_bytes().as_slice()), None),
+        About::Document(id) => (None, Some(id.0.as_bytes().as_slice())),
+    };
     [
         id.as_bytes().as_slice().into(),
         tenant.0.as_bytes().as_slice().into(),
         party.0.as_bytes().as_slice().into(),
         kind.as_str().into(),
         status.as_str().into(),
-        verification.as_ref().map(|id| id.as_bytes().as_slice()).into(),
+        verification.into(),
+        document.into(),
     ]
 }
 
 /// Reads a row that is about a party.
 pub(in crate::store) fn decode(row: &SqliteRow) -> Result<PartyEvent, StoreError> {
     SAID.verify(row)?;
-    let verification: Option<&[u8]> = row.try_get("verification")?;
+    let named = |column: &str| {
+        let bytes: Option<&[u8]> = row.try_get(column)?;
+        bytes.map(|_| uuid(row, column)).transpose()
+    };
+    let about = match (named("verification")?, named("document")?) {
+        (Some(id), _) => About::Verification(id),
+        (None, Some(id)) => About::Document(DocumentId(id)),
+        (None, None) => About::TheParty,
+    };
     Ok(PartyEvent {
         position: row.try_get("id")?,
         id: uuid(row, "uuid")?,
@@ -68,7 +82,7 @@ pub(in crate::store) fn decode(row: &SqliteRow) -> Result<PartyEvent, StoreError
         sequence: unsigned(row, "sequence")?,
         kind: word(row, "kind", EventKind::parse)?,
         status: word(row, "status", PartyStatus::parse)?,
-        verification: verification.map(|_| uuid(row, "verification")).transpose()?,
+        about,
         created_at: millis(row, "created_at")?,
     })
 }

@@ -67,6 +67,20 @@ pub async fn by_key(connection: &mut Connection, key: PartyKey) -> Result<Option
     Ok(whole(connection, row.as_slice()).await?.pop())
 }
 
+/// The name of a tenant's party, by the tenant's own name for it.
+pub async fn by_external_id(
+    connection: &mut Connection,
+    tenant: TenantId,
+    id: &ExternalId,
+) -> Result<Option<PartyId>, StoreError> {
+    let row = sqlx::query("SELECT uuid FROM parties WHERE tenant_id = $1 AND external_id = $2")
+        .bind(tenant.0.as_bytes().as_slice())
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Ok(PartyId(uuid(&row, "uuid")?))).transpose()
+}
+
 /// A tenant's parties before a row, newest first.
 pub async fn page(
     connection: &mut Connection,
@@ -124,6 +138,9 @@ pub async fn delete(connection: &mut Connection, key: PartyKey, now: Millis) -> 
         "DELETE FROM party_profiles WHERE party = $1",
         "DELETE FROM party_challenges WHERE party = $1",
         "DELETE FROM party_requirements WHERE party = $1",
+        "DELETE FROM party_claims WHERE party = $1",
+        "UPDATE party_documents SET review = NULL, label = x'', content = x'' WHERE party = $1",
+        "DELETE FROM party_reviews WHERE party = $1",
         "UPDATE parties SET data_key = NULL, external_id = NULL WHERE id = $1",
     ] {
         sqlx::query(sql).bind(key.0).execute(&mut *connection).await?;
@@ -131,6 +148,7 @@ pub async fn delete(connection: &mut Connection, key: PartyKey, now: Millis) -> 
     for sql in [
         "UPDATE party_wallets SET untied_at = $2 WHERE party = $1 AND untied_at IS NULL",
         "UPDATE party_verifications SET state = 'failed', ended_at = $2 WHERE party = $1 AND state = 'pending'",
+        "UPDATE party_documents SET state = 'refused', checked_at = $2 WHERE party = $1 AND state = 'pending'",
     ] {
         sqlx::query(sql).bind(key.0).bind(now.0).execute(&mut *connection).await?;
     }

@@ -1,9 +1,10 @@
 //! Personal data, encrypted before it comes here.
 
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::model::{Millis, PartyKey};
-use crate::store::column::unsigned;
+use crate::store::column::{millis, unsigned};
 use crate::store::{Connection, StoreError};
 
 /// A version as it is stored.
@@ -45,4 +46,22 @@ pub async fn newest(
     .await?;
     row.map(|row| Ok(SealedProfile { version: unsigned(&row, "version")?, sealed: row.try_get("sealed")? }))
         .transpose()
+}
+
+/// Every version, oldest first, with who stored it and when.
+pub async fn all(
+    connection: &mut Connection,
+    party: PartyKey,
+) -> Result<Vec<(SealedProfile, String, Millis)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT version, sealed, actor, at FROM party_profiles WHERE party = $1 ORDER BY version",
+    )
+    .bind(party.0)
+    .fetch_all(connection)
+    .await?;
+    let decode = |row: &SqliteRow| {
+        let profile = SealedProfile { version: unsigned(row, "version")?, sealed: row.try_get("sealed")? };
+        Ok((profile, row.try_get("actor")?, millis(row, "at")?))
+    };
+    rows.iter().map(decode).collect()
 }

@@ -24,14 +24,16 @@ pub async fn insert(
     Ok(())
 }
 
-/// Writes down that a requirement was met; `None`: that what had met it is no longer so.
+/// Writes down that a requirement was met; `None`: that what had met it is no longer so. Since when it is met stays.
 pub async fn set_met(
     connection: &mut Connection,
     party: PartyKey,
     kind: RequirementKind,
     at: Option<Millis>,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE party_requirements SET met_at = $3 WHERE party = $1 AND kind = $2")
+    sqlx::query("UPDATE party_requirements SET met_at = CASE WHEN $3 IS NULL THEN NULL ELSE COALESCE(met_at, $3) END
+         WHERE party = $1 AND kind = $2",
+    )
         .bind(party.0)
         .bind(kind.as_str())
         .bind(at.map(|at| at.0))
@@ -44,6 +46,10 @@ pub(in crate::store) const OF_EACH: &str =
     "SELECT r.party, r.kind, r.mandatory, r.met_at IS NOT NULL AS met,
          EXISTS (SELECT 1 FROM party_verifications v WHERE v.party = r.party AND v.state = 'verified') AS verified,
          EXISTS (SELECT 1 FROM party_verifications v WHERE v.party = r.party AND v.state = 'pending') AS examined,
+         EXISTS (SELECT 1 FROM party_documents d
+             WHERE d.party = r.party AND d.purpose = r.kind AND d.state = 'accepted') AS documented,
+         EXISTS (SELECT 1 FROM party_documents d
+             WHERE d.party = r.party AND d.purpose = r.kind AND d.state = 'pending') AS checked,
          EXISTS (SELECT 1 FROM party_acceptances a WHERE a.party = r.party AND a.version =
              (SELECT MAX(t.id) FROM terms_versions t WHERE t.tenant_id = p.tenant_id)) AS accepted_newest
      FROM json_each($1) AS asked CROSS JOIN parties p CROSS JOIN party_requirements r
@@ -66,6 +72,8 @@ pub(super) async fn of_each(
             accepted_newest: is("accepted_newest")?,
             verified: is("verified")?,
             examined: is("examined")?,
+            documented: is("documented")?,
+            checked: is("checked")?,
         };
         let kind = word(&row, "kind", RequirementKind::parse)?;
         let requirement = Requirement::of(kind, is("mandatory")?, facts);

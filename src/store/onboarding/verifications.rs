@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use crate::model::{FailureReason, Millis, PartyKey, Verification, VerificationState};
+use crate::model::{FailureReason, Millis, PartyKey, TenantId, Verification, VerificationState};
 use crate::store::column::{millis, uuid, word};
 use crate::store::{Connection, StoreError};
 
@@ -49,6 +49,27 @@ pub async fn newest(
         "SELECT {COLUMNS} FROM party_verifications WHERE party = $1 ORDER BY id DESC LIMIT 1"
     ));
     let row = sqlx::query(sql).bind(party.0).fetch_optional(connection).await?;
+    row.as_ref().map(decode).transpose()
+}
+
+/// A tenant's verification by its name.
+pub async fn by_id(
+    connection: &mut Connection,
+    tenant: TenantId,
+    id: Uuid,
+) -> Result<Option<Verification>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM party_verifications
+         WHERE uuid = $1 AND (SELECT p.tenant_id FROM parties p WHERE p.id = party) = $2"
+    ));
+    let query = sqlx::query(sql).bind(id.as_bytes().as_slice()).bind(tenant.0.as_bytes().as_slice());
+    query.fetch_optional(connection).await?.as_ref().map(decode).transpose()
+}
+
+/// A verification by its name, whosever it is.
+pub async fn by_uuid(connection: &mut Connection, id: Uuid) -> Result<Option<Verification>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM party_verifications WHERE uuid = $1"));
+    let row = sqlx::query(sql).bind(id.as_bytes().as_slice()).fetch_optional(connection).await?;
     row.as_ref().map(decode).transpose()
 }
 
