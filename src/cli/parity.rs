@@ -62,7 +62,7 @@ const OTHERS: [(&str, &str); 4] = [
 ];
 
 /// What a merchant's system does while it onboards somebody: personal data go through it, and not through a shell and its history.
-const ONBOARDING: [(&str, &str); 11] = [
+const ONBOARDING: [(&str, &str); 33] = [
     ("post /terms-and-conditions", "systems onboard"),
     ("get /terms-and-conditions", "systems onboard"),
     ("post /consumers", "systems onboard"),
@@ -74,6 +74,28 @@ const ONBOARDING: [(&str, &str); 11] = [
     ("post /consumers/{consumerId}/kyc-link", "systems onboard"),
     ("post /parties/{partyId}/wallets", "systems onboard"),
     ("delete /parties/{partyId}/wallets/{address}", "systems onboard"),
+    ("get /parties/{partyId}/documents", "systems onboard"),
+    ("post /parties/{partyId}/documents", "systems onboard"),
+    ("get /parties/{partyId}/documents/{documentId}", "systems onboard"),
+    ("post /v1/user", "systems onboard"),
+    ("post /v1/user/kyc-file", "systems onboard"),
+    ("post /v1/user/poa-file", "systems onboard"),
+    ("post /v1/user/verification", "systems onboard"),
+    ("get /v1/user/{externalUserId}/kyc-status", "systems onboard"),
+    ("post /v1/user/{user_api_key_id}/user-onboarding", "systems onboard"),
+    ("put /v1/user/{user_api_key_id}/user-onboarding/{user_onboarding_id}", "systems onboard"),
+    ("post /tenant/business-user", "systems onboard"),
+    ("get /tenant/customer/pii-customer-details/{customerAccountId}", "systems onboard"),
+    ("get /api/onboarding-justifications/", "systems onboard"),
+    ("post /api/onboarding-justifications/", "systems onboard"),
+    ("post /api/onboarding-justifications/create_justification/", "systems onboard"),
+    ("get /api/onboarding-justifications/{uuid}/", "systems onboard"),
+    ("put /api/onboarding-justifications/{uuid}/", "systems onboard"),
+    ("patch /api/onboarding-justifications/{uuid}/", "systems onboard"),
+    ("delete /api/onboarding-justifications/{uuid}/", "systems onboard"),
+    ("post /api/onboarding-justifications/{uuid}/approve/", "systems onboard"),
+    ("post /api/onboarding-justifications/{uuid}/reject/", "systems onboard"),
+    ("post /api/onboarding-justifications/{uuid}/attach_document/", "systems onboard"),
 ];
 
 /// Only in `dev`.

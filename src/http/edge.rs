@@ -5,20 +5,27 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::Limited;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::error::ApiError;
+use super::manner::Manner;
+use super::onboarding;
 use crate::trace;
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The same where documents come with it.
+pub const MAX_DOCUMENTS_BYTES: usize = 16 * 1024 * 1024;
+/// So many requests with documents are read at once: each is in memory as a whole.
+const DOCUMENTS_AT_ONCE: usize = 4;
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID_CHARS: usize = 128;
 
@@ -26,10 +33,30 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around a router, the outermost last.
 pub fn surround(router: Router) -> Router {
+    let places = Arc::new(Semaphore::new(DOCUMENTS_AT_ONCE));
     router
-        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        // What is read is limited below, and not by what extractors think.
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::from_fn_with_state(places, bounded))
         .layer(CatchPanicLayer::custom(caught))
         .layer(axum::middleware::from_fn(edge))
+}
+
+/// Lets as much of a body in as its route takes.
+async fn bounded(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let takes_documents = onboarding::takes_documents(request.method(), route);
+    let most = if takes_documents { MAX_DOCUMENTS_BYTES } else { MAX_BODY_BYTES };
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let announced = announced.and_then(|text| text.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| u64::try_from(most).is_ok_and(|most| bytes > most)) {
+        return ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
+    }
+    let _place = match takes_documents.then(|| places.try_acquire()).transpose() {
+        Ok(place) => place,
+        Err(_) => return ApiError::not_ready("other documents are being read").into_response(),
+    };
+    next.run(request.map(|body| Body::new(Limited::new(body, most)))).await
 }
 
 /// Names the request, runs it inside a span that carries the name, and writes the envelope of an error.
@@ -51,6 +78,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
     let response = next.run(request).instrument(span.clone()).await;
 
     let seconds = started.elapsed().as_secs_f64();
+    // As it is here, whatever a dialect makes of it: a fault is counted as one.
     let status = response.status().as_u16();
     span.in_scope(|| tracing::info!(status, seconds, "answered"));
     let labels = [
@@ -61,7 +89,7 @@ async fn edge(mut request: Request, next: Next) -> Response {
     metrics::counter!("preauthd_http_requests_total", &labels).increment(1);
     metrics::histogram!("preauthd_http_request_seconds", &labels).record(seconds);
 
-    let mut response = in_envelope(response, &request_id);
+    let mut response = worded(response, Manner::of(route), &request_id);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == 413 {
@@ -97,7 +125,7 @@ pub struct RequestId(pub Arc<str>);
 pub struct Written;
 
 /// Writes the body of an error, whoever answered it.
-fn in_envelope(mut response: Response, request_id: &str) -> Response {
+fn worded(mut response: Response, manner: Manner, request_id: &str) -> Response {
     let status = response.status();
     if response.extensions().get::<Written>().is_some() {
         return response;
@@ -107,9 +135,10 @@ fn in_envelope(mut response: Response, request_id: &str) -> Response {
         None if status.is_client_error() || status.is_server_error() => ApiError::of_status(status),
         None => return response,
     };
-    let body = axum::Json(error.into_envelope(Some(request_id))).into_response();
+    let (status, body) = manner.word(&error, Some(request_id));
     let (mut parts, _) = response.into_parts();
-    let (body_parts, body) = body.into_parts();
+    let (body_parts, body) = axum::Json(body).into_response().into_parts();
+    parts.status = status;
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.extend(body_parts.headers);
     Response::from_parts(parts, body)
@@ -134,7 +163,6 @@ fn known_method(method: &axum::http::Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
     use axum::routing::{get, post};
     use tower::ServiceExt;
 

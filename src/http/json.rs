@@ -31,6 +31,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// A JSON body that may be absent altogether.
+pub struct OptionalJsonBody<T>(pub Option<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| ApiError::of_status(rejection.status()))?;
+        match body.is_empty() {
+            true => Ok(Self(None)),
+            false if is_json => parse(&body).map(|body| Self(Some(body))),
+            false => Err(ApiError::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        }
+    }
+}
+
 /// The parameters of a query.
 pub struct Parameters<T>(pub T);
 

@@ -29,6 +29,7 @@ mod idempotency;
 mod invoice_path;
 mod json;
 mod list;
+mod manner;
 mod metrics;
 mod offers;
 mod onboarding;
@@ -174,6 +175,28 @@ pub fn router(state: HttpState) -> Router {
             .routes(routes!(onboarding::consumer_steps::verify_code))
             .routes(routes!(onboarding::consumer_steps::send_link))
             .routes(routes!(onboarding::consumer_steps::make_kyc_link))
+            .routes(routes!(onboarding::users::create))
+            .routes(routes!(onboarding::users::add_kyc_file))
+            .routes(routes!(onboarding::users::add_poa_file))
+            .routes(routes!(onboarding::users::verify))
+            .routes(routes!(onboarding::users::status))
+            .routes(routes!(onboarding::user_onboarding::create))
+            .routes(routes!(onboarding::user_onboarding::update))
+            .routes(routes!(onboarding::business_users::create))
+            .routes(routes!(onboarding::customers::get))
+            .routes(routes!(onboarding::justifications::list, onboarding::justifications::create))
+            .routes(routes!(onboarding::justifications::create_justification))
+            .routes(routes!(
+                onboarding::justifications::retrieve,
+                onboarding::justifications::update,
+                onboarding::justifications::partial_update,
+                onboarding::justifications::destroy
+            ))
+            .routes(routes!(onboarding::justifications::approve))
+            .routes(routes!(onboarding::justifications::reject))
+            .routes(routes!(onboarding::justifications::attach_document))
+            .routes(routes!(onboarding::documents::add, onboarding::documents::list))
+            .routes(routes!(onboarding::documents::get))
             .routes(routes!(onboarding::parties::list))
             .routes(routes!(onboarding::parties::get, onboarding::parties::delete))
             .routes(routes!(onboarding::parties::suspend))
@@ -202,7 +225,7 @@ pub fn router(state: HttpState) -> Router {
     });
     let mut router = router.merge(pay::payer_routes());
     if state.onboarding.is_some() {
-        router = router.merge(onboarding::links::routes());
+        router = router.merge(onboarding::links::routes()).merge(onboarding::provider::routes());
     }
     let router = router.layer(Extension(openapi::Document(Arc::from(document)))).with_state(state);
     edge::surround(router)

@@ -7,8 +7,8 @@ use utoipa::openapi::{OpenApi, PathItem, RefOr};
 /// Takes null out of the schemas of all parameters.
 pub(super) fn never_null(api: &mut OpenApi) {
     for item in api.paths.paths.values_mut() {
-        let PathItem { get, post, delete, patch, .. } = item;
-        let operations = [get, post, delete, patch].into_iter().flatten();
+        let PathItem { get, post, put, delete, patch, .. } = item;
+        let operations = [get, post, put, delete, patch].into_iter().flatten();
         operations.flat_map(parameters).filter_map(|one| one.schema.as_mut()).for_each(without_null);
     }
 }

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, PathItem, RefOr, Required, ResponseBuilder};
 
 use super::approvers;
 use super::error::ApiError;
 use super::event_stream::too_many;
 use super::idempotency;
 use super::list::NO_CURSOR;
+use super::manner::Manner;
 use super::onboarding;
 use super::refusals::{Verb, refused};
 use super::shape::Shape;
@@ -32,24 +33,26 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Adds to each operation the errors it can end with, and to each POST the key that makes it safe to repeat.
 pub(super) fn add_errors(api: &mut utoipa::openapi::OpenApi) {
-    for item in api.paths.paths.values_mut() {
-        let PathItem { get, post, delete, patch, .. } = item;
+    for (path, item) in &mut api.paths.paths {
+        let PathItem { get, post, put, delete, patch, .. } = item;
+        let manner = Manner::of(path);
         if let Some(post) = post.as_mut().filter(|post| takes_api_key(post)) {
             describe_key(post);
         }
-        for operation in [get, post, delete, patch].into_iter().flatten() {
+        for operation in [get, post, put, delete, patch].into_iter().flatten() {
             let mut by_status = BTreeMap::<u16, Vec<ApiError>>::new();
             for error in errors(operation) {
-                by_status.entry(error.status().as_u16()).or_default().push(error);
+                let (status, _) = manner.word(&error, None);
+                by_status.entry(status.as_u16()).or_default().push(error);
             }
             for (status, errors) in by_status {
-                operation.responses.responses.insert(status.to_string(), response(errors).into());
+                operation.responses.responses.insert(status.to_string(), response(manner, errors).into());
             }
         }
     }
 }
 
-fn response(errors: Vec<ApiError>) -> utoipa::openapi::Response {
+fn response(manner: Manner, errors: Vec<ApiError>) -> utoipa::openapi::Response {
     let mut lines = Vec::with_capacity(errors.len());
     let mut examples = Vec::with_capacity(errors.len());
     for error in errors {
@@ -60,11 +63,11 @@ fn response(errors: Vec<ApiError>) -> utoipa::openapi::Response {
         else {
             continue;
         };
-        let value = serde_json::to_value(error.into_envelope(None)).unwrap_or_default();
+        let (_, value) = manner.word(&error, None);
         examples.push((code, ExampleBuilder::new().summary(summary).value(Some(value)).build()));
     }
     let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name("ErrorEnvelope")))
+        .schema(Some(manner.schema()))
         .examples_from_iter(examples)
         .build();
     ResponseBuilder::new().description(lines.join("\n")).content("application/json", content).build()
@@ -130,6 +133,18 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             "updateConsumer" => ("emailAddress", "must be an e-mail address"),
             "verifyPhoneCode" => ("code", "must be 6 digits"),
             "publishTerms" => ("version", "is missing"),
+            "addDocument" => ("purpose", "is missing"),
+            "createUser" | "addKycFile" | "addPoaFile" | "addUserVerification" => ("externalUserId", "is missing"),
+            "createUserOnboarding" => ("type", "is missing"),
+            "updateUserOnboarding" => ("date_of_birth", "must be a day, such as 2030-06-11"),
+            "createBusinessUser" => ("domain", "is missing"),
+            "onboarding_justifications_create" | "onboarding_justifications_update" => ("verification", "is missing"),
+            "onboarding_justifications_create_justification" => ("verification_uuid", "is missing"),
+            "onboarding_justifications_partial_update" => ("verification", "must be a string"),
+            "onboarding_justifications_approve" | "onboarding_justifications_reject" => {
+                ("staff_notes", "must be a string")
+            }
+            "onboarding_justifications_attach_document" => ("file", "is missing"),
             "tieWallet" => ("role", "must be \"sender\" or \"receiver\""),
             _ => ("amount", "is missing"),
         };
@@ -152,9 +167,13 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             | "listParties"
             | "getTerms"
             | "untieWallet"
+            | "getCustomerDetails"
+            | "onboarding_justifications_list"
     ) {
         let mut shape = Shape::of_query();
         let (name, why) = match id {
+            "getCustomerDetails" => ("customerAccountId", "must be a UUID"),
+            "onboarding_justifications_list" => ("page", "must be a number from 1 to 100000"),
             "getTerms" => ("language", "must be a language, such as en or pt-BR"),
             "removeWallet" | "untieWallet" => ("address", "must be 0x followed by 40 hexadecimal digits"),
             "streamEvents" => ("cursor", NO_CURSOR),
@@ -173,6 +192,16 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
         "registerWallet" => errors
             .extend([RegistrationRefusal::UnknownProof, RegistrationRefusal::WrongSignature].map(not_proven)),
         "removeWallet" => errors.push(not_registered()),
+        "onboarding_justifications_list" => {
+            errors.push(ApiError::new(StatusCode::NOT_FOUND, "no_such_page", "Invalid page."));
+        }
+        "addUserVerification" => {
+            let message = "documentExpirationDate is past";
+            errors.push(ApiError::new(StatusCode::BAD_REQUEST, "document_expired", message));
+        }
+        "onboarding_justifications_attach_document" => {
+            errors.push(ApiError::new(StatusCode::BAD_REQUEST, "malformed_form", "The form cannot be read"));
+        }
         "streamEvents" => errors.push(too_many()),
         "reportSettlements" => errors.push(ApiError::not_ready(&ReportError::Undated.to_string())),
         "healthReady" => errors.push(ApiError::not_ready("observer: the node did not answer")),

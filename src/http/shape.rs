@@ -61,6 +61,14 @@ impl Shape {
         }
     }
 
+    /// Refuses where anything was wrong.
+    ///
+    /// # Errors
+    /// [`Self::refused`].
+    pub fn must_be_good(self) -> Result<(), ApiError> {
+        if self.errors.is_empty() { Ok(()) } else { Err(self.refused()) }
+    }
+
     /// Everything that was wrong.
     #[must_use]
     pub fn refused(self) -> ApiError {

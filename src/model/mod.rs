@@ -45,7 +45,7 @@ pub use onboarding::{
     FailureReason, ForbiddenBar, ForbiddenVerdict, Language, MAX_DOCUMENT_BYTES, MediaType, Participation, Party,
     PartyId, PartyKey, PartyKind, PartyStatus, Phone, PostalAddress, Profile, Requirement, RequirementKind,
     RequirementStatus, Review, ReviewDecision, ReviewId, SecretTag, TermsName, TermsText, TermsVersion, Verification,
-    VerificationState, inspect,
+    VerificationState, inspect, is_invisible,
 };
 pub use once::{Once, OnceName};
 pub use operation::{Operation, OperationKind, OperationState};

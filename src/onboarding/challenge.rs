@@ -262,8 +262,10 @@ async fn may_be_sent(
     let is_it = |one: &&crate::model::Requirement| one.kind == requirement;
     match party.requirements.iter().find(is_it).map(|one| one.status) {
         Some(RequirementStatus::Fulfilled) => return Err(fulfilled.into()),
-        Some(RequirementStatus::InProgress) => return Err(OnboardingRefusal::VerificationPending.into()),
-        Some(RequirementStatus::Open) | None => {}
+        Some(RequirementStatus::InProgress) if kind == ChallengeKind::IdentityLink => {
+            return Err(OnboardingRefusal::VerificationPending.into());
+        }
+        Some(RequirementStatus::Open | RequirementStatus::InProgress) | None => {}
     }
     let since = now.saturating_add(-HOUR_MS);
     let (sent, first) = challenges::sent_since(tx, party.key, kind, since).await?;

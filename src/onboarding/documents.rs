@@ -9,12 +9,11 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Onboarding;
-use super::act::{Actor, note};
+use super::act::Actor;
 use super::examiner::TIME_LIMIT_MS;
 use super::read::newest_profile;
 use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::vault::{DataKey, Place, VaultError};
-use crate::chain::wall_now;
 use crate::model::{
     DocumentId, DocumentLabel, DocumentPurpose, DocumentState, FailureReason, MediaType, Millis, PartyId, PartyKey,
     TenantId, inspect,
@@ -110,25 +109,24 @@ impl Onboarding {
         told(read.await)
     }
 
-    /// A tenant's document and its content. That it was read is in the audit log before anybody sees it.
+    /// A document of a tenant's party and its content. That it was read is in the audit log before anybody sees it.
     ///
     /// # Errors
     /// [`OnboardingFault`].
     pub async fn document(
         &self,
         tenant: TenantId,
+        party: PartyId,
         id: DocumentId,
         actor: &Actor,
     ) -> Done<(ShownDocument, Vec<u8>)> {
-        let (this, actor, now) = (self.clone(), actor.clone(), wall_now());
-        let read = self.inner.store.write::<_, Stop, _>(move |tx| {
+        let this = self.clone();
+        let read = self.act_on(tenant, party, actor, "document.read", move |tx, party, _| {
             async move {
-                let found = documents::by_id(tx, tenant, id).await?;
-                let (party, document) = found.ok_or(OnboardingRefusal::UnknownDocument)?;
-                let party = super::act::find(tx, tenant, party).await?;
-                let (data_key, ..) = newest_profile(tx, &this.inner.settings.master, &party).await?;
+                let document = documents::by_uuid(tx, id).await?.filter(|document| document.party == party.key);
+                let document = document.ok_or(OnboardingRefusal::UnknownDocument)?;
+                let (data_key, ..) = newest_profile(tx, &this.inner.settings.master, party).await?;
                 let content = opened_content(tx, &data_key, &document).await?;
-                note(tx, &actor, "document.read", party.id, now).await?;
                 Ok((shown(&data_key, &document)?, content))
             }
             .boxed()

@@ -92,6 +92,12 @@ impl Onboarding {
         Self { once, ..self.clone() }
     }
 
+    /// What parties see before `/onboarding/…`, without a slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.inner.settings.public_url
+    }
+
     /// Makes sure that the operator's key is the one that is in use here.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::vault::{DataKey, Place};
 use crate::chain::wall_now;
 use crate::model::{
-    About, EventKind, Millis, Party, Profile, Review, ReviewDecision, ReviewId, TenantId, Verification,
+    About, EventKind, Millis, Party, PartyId, Profile, Review, ReviewDecision, ReviewId, TenantId, Verification,
 };
 use crate::store::Connection;
 use crate::store::onboarding::documents;
@@ -201,7 +201,7 @@ impl Onboarding {
         told(changed.await)
     }
 
-    /// Attaches a document to an open review.
+    /// Attaches a document to an open review; returns it and whose it is.
     ///
     /// # Errors
     /// [`OnboardingFault`].
@@ -211,7 +211,7 @@ impl Onboarding {
         id: ReviewId,
         wish: DocumentWish,
         actor: &Actor,
-    ) -> Done<ShownDocument> {
+    ) -> Done<(PartyId, ShownDocument)> {
         let attached = self.on_review(tenant, id, actor, "review.attach", move |on| {
             async move {
                 on.must_be_open()?;
@@ -222,7 +222,8 @@ impl Onboarding {
             .boxed()
         });
         told(attached.await.and_then(|mut review| {
-            review.documents.pop().ok_or_else(|| OnboardingRefusal::UnknownDocument.into())
+            let attached = review.documents.pop().map(|document| (review.party.id, document));
+            attached.ok_or_else(|| OnboardingRefusal::UnknownDocument.into())
         }))
     }
 

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::*;
 use crate::chain::wall_now;
 use crate::model::{
-    Account, BarEvent, ChallengeKind, ChallengeState, Email, EventKind, ExternalId, FailureReason, FeedEvent,
-    Language, Participation, PartyId, PartyKind, PartyStatus, Phone, Profile, RequirementKind, Tenant,
+    Account, BarEvent, ChallengeKind, ChallengeState, Claim, ClaimKind, DocumentFlaw, DocumentLabel, DocumentPurpose,
+    DocumentSide, DocumentState, Email, EventKind, ExternalId, FailureReason, FeedEvent, Language, Participation, PartyId, PartyKind, PartyStatus, Phone, Profile, RequirementKind, ReviewDecision, ReviewId, Tenant,
     TenantId, TermsName, VerificationState, WalletRole,
 };
 use crate::outbound::{Outbound, Post};
@@ -505,4 +505,336 @@ async fn a_gateway_that_stays_away_is_said_to() {
     let sent = desk.send(id, ChallengeKind::PhoneCode).await;
     assert!(matches!(sent, Err(OnboardingRefusal::NotSent)));
     assert_eq!(got.lock().unwrap().len(), 3, "it is not tried for ever");
+}
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0 of Amber Wenny";
+/// What is asked of somebody with papers.
+const WITH_PAPERS: [(RequirementKind, bool); 3] = [
+    (RequirementKind::IdentityDocuments, true),
+    (RequirementKind::Identity, true),
+    (RequirementKind::ProofOfAddress, false),
+];
+
+fn paper(purpose: DocumentPurpose, file_name: &str) -> DocumentWish {
+    let label = DocumentLabel {
+        kind: Some("PASSPORT".into()),
+        side: Some(DocumentSide::Front),
+        country: Some("FR".into()),
+        file_name: file_name.into(),
+        valid_from: None,
+        valid_until: None,
+    };
+    DocumentWish { purpose, label, bytes: [PNG, file_name.as_bytes()].concat() }
+}
+
+impl Desk {
+    /// Somebody who has to bring papers.
+    async fn create_with_papers(&self, phone: &str) -> PartyId {
+        let profile = Profile { phone: Some(Phone::parse("33", phone).unwrap()), ..Profile::default() };
+        let wish = PartyWish::new(PartyKind::Consumer, profile, &WITH_PAPERS);
+        self.onboarding.create(self.tenant, wish, &actor()).await.unwrap().unwrap()
+    }
+
+    async fn bring(&self, id: PartyId, wish: DocumentWish) -> Result<ShownDocument, OnboardingRefusal> {
+        self.onboarding.add_document(self.tenant, id, wish, &actor()).await.unwrap()
+    }
+
+    async fn look(&self) {
+        self.onboarding.look(wall_now()).await.unwrap();
+    }
+
+    async fn ask(&self, id: PartyId, number: &str) -> Result<Uuid, OnboardingRefusal> {
+        let claims = vec![Claim::new(ClaimKind::DocumentNumber, number)];
+        let wish = VerifyWish { edit: None, claims, needs_documents: true };
+        self.onboarding.verify(self.tenant, id, wish, &actor()).await.unwrap()
+    }
+
+    /// A verification that failed, and whose it is.
+    async fn failed(&self) -> (PartyId, Uuid) {
+        let id = self.create_with_papers("612349004").await;
+        self.bring(id, paper(DocumentPurpose::Identity, "passport.png")).await.unwrap();
+        self.ask(id, "6I12UQ171A").await.unwrap();
+        self.look().await;
+        let verification = self.shown(id).await.verification.unwrap();
+        assert_eq!(verification.state, VerificationState::Failed);
+        (id, verification.id)
+    }
+
+    async fn justify(&self, verification: Uuid) -> Result<ShownReview, OnboardingRefusal> {
+        let said = Some("It is my brother's photograph".to_owned());
+        self.onboarding.justify(self.tenant, verification, said, IfOpen::Refuse, &actor()).await.unwrap()
+    }
+
+    async fn settle(&self, id: ReviewId, decision: ReviewDecision) -> Result<ShownReview, OnboardingRefusal> {
+        let notes = Some("seen".to_owned());
+        self.onboarding.decide_review(self.tenant, id, decision, notes, &actor()).await.unwrap()
+    }
+
+    /// Lets a provider verify.
+    fn verify_by(&mut self, url: String) {
+        let outbound = Outbound { allow_private: true, ..Outbound::default() };
+        let gateway = Gateway::new(url, GATEWAY_KEY, Post::new(&outbound).unwrap()).unwrap();
+        let settings = OnboardingSettings {
+            master: MasterKey::parse(&"07".repeat(32)).unwrap(),
+            messenger: Messenger::Sandbox,
+            verifier: Verifier::Provider(Box::new(gateway)),
+            public_url: "https://pay.example".into(),
+        };
+        self.onboarding = Onboarding::new(self.store.clone(), Signals::default(), settings);
+    }
+}
+
+#[tokio::test]
+async fn who_has_to_bring_papers_is_verified_with_them() {
+    let desk = Desk::open().await;
+    let id = desk.create_with_papers("612345678").await;
+    assert_eq!(desk.ask(id, "6I12UQ171A").await, Err(OnboardingRefusal::MissingDocuments));
+    let brought = desk.bring(id, paper(DocumentPurpose::Identity, "passport.png")).await.unwrap();
+    assert_eq!((brought.state, brought.media_type.as_str()), (DocumentState::Pending, "image/png"));
+    let again = desk.bring(id, paper(DocumentPurpose::Identity, "passport.png")).await;
+    assert_eq!(again.err(), Some(OnboardingRefusal::DocumentExists));
+    desk.ask(id, "6I12UQ171A").await.unwrap();
+    assert_eq!(desk.ask(id, "6I12UQ171A").await, Err(OnboardingRefusal::VerificationPending));
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+    desk.look().await;
+    assert_eq!(desk.status(id).await, PartyStatus::Verified);
+    assert_eq!(desk.ask(id, "6I12UQ171A").await, Err(OnboardingRefusal::AlreadyVerified));
+    let told = [EventKind::DocumentChecked, EventKind::VerificationCompleted, EventKind::PartyVerified];
+    let mut heard = desk.told().await;
+    heard.sort_by_key(|kind| told.iter().position(|one| one == kind));
+    assert_eq!(heard, told);
+
+    // The number of a document is one party's alone, however it is written.
+    let other = desk.create_with_papers("612345679").await;
+    desk.bring(other, paper(DocumentPurpose::Identity, "passport.png")).await.unwrap();
+    let taken = Err(OnboardingRefusal::Claimed(ClaimKind::DocumentNumber));
+    assert_eq!(desk.ask(other, "6i12-uq-171a").await, taken);
+    desk.onboarding.delete(desk.tenant, id, &actor()).await.unwrap().unwrap();
+    desk.ask(other, "6i12-uq-171a").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_document_is_refused_by_what_is_in_it_or_by_who_checks_it() {
+    let desk = Desk::open().await;
+    let id = desk.create_with_papers("612345678").await;
+    let none = DocumentWish { bytes: b"<html>".to_vec(), ..paper(DocumentPurpose::Identity, "page.png") };
+    let refused = desk.bring(id, none).await.err();
+    assert_eq!(refused, Some(OnboardingRefusal::BadDocument(DocumentFlaw::UnknownType)));
+    for (file_name, reason) in [
+        ("expired.png", FailureReason::DocumentExpired),
+        ("unreadable.png", FailureReason::DocumentNotReadable),
+        ("refused.png", FailureReason::Refused),
+    ] {
+        desk.bring(id, paper(DocumentPurpose::Identity, file_name)).await.unwrap();
+        desk.look().await;
+        let documents = desk.onboarding.documents(desk.tenant, id, &actor()).await.unwrap().unwrap();
+        let last = documents.last().unwrap();
+        assert_eq!((last.state, last.reason), (DocumentState::Refused, Some(reason)), "{file_name}");
+        assert_eq!(desk.ask(id, "6I12UQ171A").await, Err(OnboardingRefusal::MissingDocuments));
+    }
+    // One that nobody says anything about is waited for, and then it is too late.
+    let silent = desk.bring(id, paper(DocumentPurpose::ProofOfAddress, "silent.png")).await.unwrap();
+    desk.look().await;
+    let in_a_week = wall_now().saturating_add(7 * 24 * 3_600 * 1_000);
+    desk.onboarding.look(in_a_week).await.unwrap();
+    let found = desk.onboarding.document(desk.tenant, id, silent.id, &actor()).await.unwrap().unwrap();
+    assert_eq!((found.0.state, found.0.reason), (DocumentState::Refused, Some(FailureReason::TimedOut)));
+    assert_eq!(found.1, [PNG, b"silent.png"].concat(), "it comes back as it was brought");
+    let stranger = new_tenant(&desk.store, "other").await;
+    let strange = desk.onboarding.document(stranger, id, silent.id, &actor()).await.unwrap();
+    assert_eq!(strange.err(), Some(OnboardingRefusal::UnknownParty));
+    let another = desk.create_with_papers("612345679").await;
+    let strange = desk.onboarding.document(desk.tenant, another, silent.id, &actor()).await.unwrap();
+    assert_eq!(strange.err(), Some(OnboardingRefusal::UnknownDocument));
+}
+
+#[tokio::test]
+async fn a_justified_failure_is_approved_and_the_party_is_verified() {
+    let desk = Desk::open().await;
+    let (id, verification) = desk.failed().await;
+    let review = desk.justify(verification).await.unwrap();
+    assert_eq!(review.review.verification.id, verification);
+    assert_eq!(desk.justify(verification).await.err(), Some(OnboardingRefusal::ReviewExists));
+    let taken = desk.onboarding.justify(desk.tenant, verification, None, IfOpen::Take, &actor());
+    let taken = taken.await.unwrap().unwrap();
+    assert_eq!((taken.review.id, taken.justification), (review.review.id, review.justification));
+
+    let review = review.review.id;
+    let attach = |name| desk.onboarding.attach(desk.tenant, review, paper(DocumentPurpose::Supporting, name), &actor());
+    let (party, attached) = attach("letter.png").await.unwrap().unwrap();
+    assert_eq!((party, attached.state), (id, DocumentState::Accepted), "people look at it");
+    let edit = ReviewEdit { justification: Some(Some("It is me".into())), ..ReviewEdit::default() };
+    let edited = desk.onboarding.edit_review(desk.tenant, review, edit, &actor()).await.unwrap().unwrap();
+    assert_eq!(edited.justification.as_deref(), Some("It is me"));
+    assert_eq!(edited.documents.len(), 1);
+
+    let decided = desk.settle(review, ReviewDecision::Approved).await.unwrap();
+    assert_eq!(decided.staff_notes.as_deref(), Some("seen"));
+    assert_eq!(decided.review.verification.state, VerificationState::Verified);
+    assert_eq!(desk.status(id).await, PartyStatus::Verified);
+    let decided = Some(OnboardingRefusal::ReviewDecided);
+    assert_eq!(desk.settle(review, ReviewDecision::Rejected).await.err(), decided);
+    assert_eq!(attach("later.png").await.unwrap().err(), decided);
+    assert_eq!(desk.onboarding.delete_review(desk.tenant, review, &actor()).await.unwrap().err(), decided);
+    assert_eq!(desk.justify(verification).await.err(), Some(OnboardingRefusal::NotFailed));
+    assert!(desk.told().await.ends_with(&[EventKind::VerificationCompleted, EventKind::PartyVerified]));
+}
+
+#[tokio::test]
+async fn a_rejected_justification_changes_nothing_and_may_be_followed_by_another() {
+    let desk = Desk::open().await;
+    let (id, verification) = desk.failed().await;
+    let first = desk.justify(verification).await.unwrap().review.id;
+    let told = desk.told().await.len();
+    let rejected = desk.settle(first, ReviewDecision::Rejected).await.unwrap();
+    assert_eq!(rejected.review.verification.state, VerificationState::Failed);
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+    assert_eq!(desk.told().await.len(), told, "the verification had failed before");
+    let second = desk.justify(verification).await.unwrap().review.id;
+    let page = |skip, limit| desk.onboarding.reviews(desk.tenant, skip, limit, &actor());
+    let ids = |all: Vec<ShownReview>| all.into_iter().map(|one| one.review.id).collect::<Vec<_>>();
+    assert_eq!(ids(page(0, 10).await.unwrap()), [second, first]);
+    assert_eq!(ids(page(1, 10).await.unwrap()), [first]);
+    desk.onboarding.delete_review(desk.tenant, second, &actor()).await.unwrap().unwrap();
+    let gone = desk.onboarding.review(desk.tenant, second, &actor()).await.unwrap();
+    assert_eq!(gone.err(), Some(OnboardingRefusal::UnknownReview));
+
+    let stranger = new_tenant(&desk.store, "other").await;
+    let strange = desk.onboarding.review(stranger, first, &actor()).await.unwrap();
+    assert_eq!(strange.err(), Some(OnboardingRefusal::UnknownReview));
+    let strange = desk.onboarding.justify(stranger, verification, None, IfOpen::Take, &actor()).await.unwrap();
+    assert_eq!(strange.err(), Some(OnboardingRefusal::UnknownVerification));
+    assert!(desk.onboarding.reviews(stranger, 0, 10, &actor()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn papers_and_justifications_cannot_be_read_in_the_database() {
+    let desk = Desk::open().await;
+    let (id, verification) = desk.failed().await;
+    let review = desk.justify(verification).await.unwrap().review.id;
+    let letter = paper(DocumentPurpose::Supporting, "letter-of-amber.png");
+    desk.onboarding.attach(desk.tenant, review, letter, &actor()).await.unwrap().unwrap();
+    let secrets = ["Amber", "brother", "passport.png", "letter-of-amber", "6I12UQ171A", "6i12uq171a", "IHDR"];
+    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let bytes = desk.bytes().await;
+    for secret in secrets {
+        assert!(!holds(&bytes, secret), "{secret}");
+    }
+    // Deleted, nothing is left to decrypt.
+    desk.onboarding.delete(desk.tenant, id, &actor()).await.unwrap().unwrap();
+    let gone = desk.onboarding.review(desk.tenant, review, &actor()).await.unwrap();
+    assert_eq!(gone.err(), Some(OnboardingRefusal::UnknownReview));
+    assert!(desk.onboarding.reviews(desk.tenant, 0, 10, &actor()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn every_version_of_a_profile_is_kept() {
+    let desk = Desk::open().await;
+    let id = desk.create("612345678", None).await;
+    let edit = ProfileEdit::new(|profile| profile.legal_name = Some("Amber Wenny".into()));
+    let wish = ProfileWish { edit, remarks: Some("told by phone".into()), accepted: None };
+    desk.onboarding.change(desk.tenant, id, wish, &actor()).await.unwrap().unwrap();
+    let (shown, versions) = desk.onboarding.history(desk.tenant, id, &actor()).await.unwrap().unwrap();
+    assert_eq!(shown.party.id, id);
+    let [before, after] = versions.as_slice() else { panic!("two versions: {versions:?}") };
+    assert_eq!((&before.profile.legal_name, &before.remarks), (&None, &None));
+    assert_eq!(after.profile.legal_name.as_deref(), Some("Amber Wenny"));
+    assert_eq!((after.remarks.as_deref(), after.actor.as_str()), (Some("told by phone"), actor().as_str()));
+}
+
+/// A provider that answers what it is told to, and hears everything.
+async fn provider(answers: Vec<(StatusCode, &'static str)>) -> (String, Got) {
+    let got = Got::default();
+    let seen = Arc::clone(&got);
+    let take = move |headers: HeaderMap, body: Bytes| async move {
+        let mut seen = seen.lock().unwrap();
+        let answer = answers.get(seen.len()).copied().unwrap_or((StatusCode::ACCEPTED, ""));
+        seen.push((headers, body.to_vec()));
+        answer
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/verify", listener.local_addr().unwrap());
+    let router = Router::new().route("/verify", post(take));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, got)
+}
+
+/// What a provider says, signed by it.
+fn said(body: &serde_json::Value, age_seconds: i64) -> SignedMessage {
+    let body = body.to_string().into_bytes();
+    let (id, timestamp) = ("msg_1", wall_now().0 / 1_000 - age_seconds);
+    let signature = standardwebhooks::Webhook::new(GATEWAY_KEY).unwrap().sign(id, timestamp, &body).unwrap();
+    SignedMessage { id: id.into(), timestamp, signatures: signature, body }
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_and_answers_at_once_or_later() {
+    let mut desk = Desk::open().await;
+    let passed = (StatusCode::OK, r#"{"outcome":"passed"}"#);
+    let (url, got) = provider(vec![passed]).await;
+    desk.verify_by(url);
+    let id = desk.create_with_papers("612345678").await;
+    let document = desk.bring(id, paper(DocumentPurpose::Identity, "passport.png")).await.unwrap();
+    desk.look().await;
+    let verification = desk.ask(id, "6I12UQ171A").await.unwrap();
+    desk.look().await;
+    desk.look().await;
+    let asked = got.lock().unwrap().clone();
+    assert_eq!(asked.len(), 2, "what it has taken it is not asked again");
+    let verifier = standardwebhooks::Webhook::new(GATEWAY_KEY).unwrap();
+    let bodies: Vec<serde_json::Value> = asked
+        .iter()
+        .map(|(headers, body)| {
+            verifier.verify(body, headers).unwrap();
+            serde_json::from_slice(body).unwrap()
+        })
+        .collect();
+    assert_eq!(bodies[0]["type"], "document.requested");
+    assert_eq!(bodies[0]["data"]["documentId"], document.id.to_string());
+    let content = bodies[0]["data"]["content"].as_str().unwrap();
+    let content = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, content).unwrap();
+    assert_eq!(content, [PNG, b"passport.png"].concat());
+    assert_eq!(bodies[1]["type"], "verification.requested");
+    assert_eq!(bodies[1]["data"]["phone"], "+33612345678");
+    assert_eq!(bodies[1]["data"]["documents"][0]["documentId"], document.id.to_string());
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+
+    let verdict = |outcome: &str| {
+        serde_json::json!({ "type": "verification.completed", "data": { "id": verification, "outcome": outcome } })
+    };
+    let forged = SignedMessage { body: b"{}".to_vec(), ..said(&verdict("passed"), 0) };
+    assert_eq!(desk.onboarding.hear(&forged).await.unwrap(), Heard::Unsigned);
+    assert_eq!(desk.onboarding.hear(&said(&verdict("passed"), 3_600)).await.unwrap(), Heard::Unsigned, "old");
+    assert_eq!(desk.onboarding.hear(&said(&serde_json::json!({}), 0)).await.unwrap(), Heard::Malformed);
+    let nobody = serde_json::json!({
+        "type": "verification.completed", "data": { "id": Uuid::nil(), "outcome": "passed" },
+    });
+    assert_eq!(desk.onboarding.hear(&said(&nobody, 0)).await.unwrap(), Heard::Unknown);
+    assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
+    assert_eq!(desk.onboarding.hear(&said(&verdict("passed"), 0)).await.unwrap(), Heard::Noted);
+    assert_eq!(desk.status(id).await, PartyStatus::Verified);
+    let told = desk.told().await;
+    assert_eq!(desk.onboarding.hear(&said(&verdict("failed"), 0)).await.unwrap(), Heard::Noted);
+    assert_eq!((desk.status(id).await, desk.told().await), (PartyStatus::Verified, told), "the first one counts");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_asked_again_until_it_is_too_late() {
+    let mut desk = Desk::open().await;
+    let failing = vec![(StatusCode::BAD_GATEWAY, ""), (StatusCode::BAD_REQUEST, "")];
+    let refused = vec![(StatusCode::OK, r#"{"outcome":"failed","reason":"her hair is red"}"#)];
+    let (url, got) = provider([failing, refused].concat()).await;
+    desk.verify_by(url);
+    let id = desk.create_with_papers("612345678").await;
+    let document = desk.bring(id, paper(DocumentPurpose::ProofOfAddress, "bill.png")).await.unwrap();
+    let begun = wall_now();
+    desk.look().await;
+    desk.look().await;
+    assert_eq!(got.lock().unwrap().len(), 1, "not at once");
+    desk.onboarding.look(begun.saturating_add(60_000)).await.unwrap();
+    desk.onboarding.look(begun.saturating_add(3_600_000)).await.unwrap();
+    let found = desk.onboarding.document(desk.tenant, id, document.id, &actor()).await.unwrap().unwrap();
+    // Words that are not known are not kept: they could be about a person.
+    assert_eq!((found.0.state, found.0.reason), (DocumentState::Refused, Some(FailureReason::Refused)));
+    assert_eq!(got.lock().unwrap().len(), 3);
 }

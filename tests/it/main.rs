@@ -19,6 +19,7 @@ mod commands;
 mod consent;
 mod costs;
 mod crash;
+mod dialects;
 mod doctor;
 mod endpoints;
 mod events;

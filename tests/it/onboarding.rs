@@ -10,15 +10,15 @@ use crate::harness::{Answer, Api, Receiver, Sale, World, until};
 const SCOPES: [&str; 5] = ["read", "write", "onboarding:read", "onboarding:write", "onboarding:staff"];
 
 /// A merchant who takes verified parties only, with two wallets.
-struct Shop {
-    world: World,
-    tenant: OtherTenant,
-    api: Api,
-    sale: Sale,
+pub struct Shop {
+    pub world: World,
+    pub tenant: OtherTenant,
+    pub api: Api,
+    pub sale: Sale,
 }
 
 impl Shop {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let world = World::shared().await;
         let tenant = world.tenant().await;
         let api = world.api.with_key(&world.key(&tenant.name, &SCOPES).await);
@@ -26,35 +26,35 @@ impl Shop {
         Self { world, tenant, api, sale }
     }
 
-    async fn demand_verified_parties(&self) {
+    pub async fn demand_verified_parties(&self) {
         let set = ["tenant", "set", &self.tenant.name, "--require-verified-party", "on"];
         assert_eq!(self.world.cli(&set).await["requireVerifiedParty"], json!(true));
     }
 
-    async fn publish(&self, version: &str, text: &str) {
+    pub async fn publish(&self, version: &str, text: &str) {
         let terms = json!({ "version": version, "text": text });
         self.api.post("/terms-and-conditions", terms).await.is(201);
     }
 
     /// A consumer with a phone number, by his id.
-    async fn consumer(&self, number: &str, accepted: &str) -> String {
+    pub async fn consumer(&self, number: &str, accepted: &str) -> String {
         let phone = json!({ "countryCode": "33", "number": number });
         let body = json!({ "phone": phone, "lastTermsAccepted": accepted });
         self.api.post("/consumers", body).await.is(201).text("id").to_owned()
     }
 
-    async fn step(&self, consumer: &str, step: &str) -> Answer {
+    pub async fn step(&self, consumer: &str, step: &str) -> Answer {
         self.api.send(Method::POST, &format!("/consumers/{consumer}/{step}"), &[], Vec::new()).await
     }
 
-    async fn verify_phone(&self, consumer: &str) {
+    pub async fn verify_phone(&self, consumer: &str) {
         self.step(consumer, "phone/verification-code").await.is(200);
         let path = format!("/consumers/{consumer}/phone/verification-code/verify");
         self.api.post(&path, json!({ "code": "123456" })).await.is(204);
     }
 
     /// Has a consumer prove who he is, and waits for what comes of it.
-    async fn verify_identity(&self, consumer: &str) -> String {
+    pub async fn verify_identity(&self, consumer: &str) -> String {
         let link = self.step(consumer, "kyc-link").await.is(201).text("url").to_owned();
         self.follow(&link).await.is(200);
         until("the verification has ended", || async {
@@ -65,37 +65,37 @@ impl Shop {
     }
 
     /// What a link shows to the one who was sent it. Looking does nothing.
-    async fn open_link(&self, link: &str) -> String {
+    pub async fn open_link(&self, link: &str) -> String {
         let path = link.strip_prefix(&self.world.api.url).expect("a link to this daemon");
         let page = self.world.api.with_key("").get(path).await;
         page.body.as_str().expect("a page").to_owned()
     }
 
     /// Presses its button.
-    async fn follow(&self, link: &str) -> Answer {
+    pub async fn follow(&self, link: &str) -> Answer {
         let path = link.strip_prefix(&self.world.api.url).expect("a link to this daemon");
         self.world.api.with_key("").send(Method::POST, path, &[], Vec::new()).await
     }
 
-    async fn get(&self, consumer: &str) -> Answer {
+    pub async fn get(&self, consumer: &str) -> Answer {
         self.api.get(&format!("/consumers/{consumer}")).await.is(200)
     }
 
-    async fn tie(&self, party: &str, address: impl ToString, role: &str) {
+    pub async fn tie(&self, party: &str, address: impl ToString, role: &str) {
         let wallet = json!({ "address": address.to_string(), "role": role });
         self.api.post(&format!("/parties/{party}/wallets"), wallet).await.is(200);
     }
 
-    async fn decide(&self, party: &str, verb: &str) -> Answer {
+    pub async fn decide(&self, party: &str, verb: &str) -> Answer {
         self.api.send(Method::POST, &format!("/parties/{party}/{verb}"), &[], Vec::new()).await
     }
 
-    async fn create(&self, name: &str) -> Answer {
+    pub async fn create(&self, name: &str) -> Answer {
         self.world.create_by(&self.api, name, &self.sale).amount("10").send().await
     }
 
     /// Two verified consumers behind the two wallets.
-    async fn with_verified_parties(&self) -> [String; 2] {
+    pub async fn with_verified_parties(&self) -> [String; 2] {
         self.publish("1.0", "Pay what you owe.").await;
         let mut parties = Vec::new();
         for (number, address, role) in
@@ -170,7 +170,7 @@ async fn a_consumer_pays_once_he_is_verified() {
         let data = message.body["data"].as_object().expect("data");
         assert_eq!(data["partyId"], consumer.as_str());
         let fields: Vec<&str> = data.keys().map(String::as_str).collect();
-        assert_eq!(fields, ["partyId", "partyStatus", "sequence", "verificationId"], "ids and words only");
+        assert_eq!(fields, ["documentId", "partyId", "partyStatus", "sequence", "verificationId"], "ids and words only");
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use alloy::hex;
 use axum::extract::RawPathParams;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use crate::http::edge::MAX_BODY_BYTES;
 use crate::http::shape::quoted;
 
 /// Stands for a body that differs as a whole.
@@ -26,6 +29,8 @@ impl Asked {
         let text = || String::from_utf8_lossy(body).into_owned();
         let body = match body {
             [] => Value::Null,
+            // Documents are not kept here a second time.
+            _ if body.len() > MAX_BODY_BYTES => Value::String(hex::encode(Sha256::digest(body))),
             _ => serde_json::from_slice(body).unwrap_or_else(|_| Value::String(text())),
         };
         Self { path, body }

@@ -24,10 +24,11 @@ use futures::FutureExt;
 use tracing::Instrument;
 
 use super::HttpState;
-use super::caller::Writer;
+use super::caller::Caller;
 use super::edge::RequestId;
 use super::error::ApiError;
-use crate::model::{Once, OnceName, TenantId};
+use super::onboarding;
+use crate::model::{Once, OnceName, Scope, TenantId};
 use crate::store::idempotency::{self, KeptRequest};
 use crate::store::{Store, StoreError};
 
@@ -70,10 +71,17 @@ pub async fn once(State(state): State<HttpState>, request: Request, next: Next) 
 async fn answer(state: HttpState, request: Request, next: Next) -> Result<Response, ApiError> {
     let (mut parts, body) = request.into_parts();
     // What is replayed may hold secrets, so that it takes the right to make them.
-    let Writer(caller) = Writer::from_request_parts(&mut parts, &state).await?;
+    let caller = Caller::from_request_parts(&mut parts, &state).await?;
+    let route = parts.extensions.get::<MatchedPath>().cloned();
+    let scopes: &[Scope] = match &route {
+        Some(route) if onboarding::is_about_parties(route.as_str()) => &[Scope::OnboardingWrite, Scope::Staff],
+        _ => &[Scope::Write],
+    };
+    if !scopes.iter().any(|scope| caller.may(*scope)) {
+        return Err(ApiError::forbidden("missing_scope"));
+    }
     let key = key(&parts.headers)?;
     let path = RawPathParams::from_request_parts(&mut parts, &state).await.ok();
-    let route = parts.extensions.get::<MatchedPath>().cloned();
     let (Some(path), Some(route)) = (path, route) else {
         // No such path names anything: the handler says so.
         return Ok(next.run(Request::from_parts(parts, body)).await);

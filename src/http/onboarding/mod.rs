@@ -1,23 +1,54 @@
 //! Parties: who may pay and be paid. What every dialect has in common is here, in [`parties`], [`wallets`] and [`links`]; each
 //! dialect has a file or two of its own and knows none of the others.
 
+mod business_user;
+pub mod business_users;
 pub mod consumer_steps;
 pub mod consumers;
+pub mod customers;
+pub mod documents;
+mod fields;
+pub mod justifications;
 pub mod links;
 pub mod parties;
+pub mod provider;
 pub mod terms;
+pub mod user_onboarding;
+pub mod users;
 pub mod wallets;
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::http::request::Parts;
 use uuid::Uuid;
 
 use super::HttpState;
 use super::caller::Caller;
 use super::error::ApiError;
-use crate::model::{ChallengeState, ClaimKind, PartyId};
+use crate::model::{ChallengeState, ClaimKind, DocumentFlaw, PartyId};
 use crate::onboarding::{Actor, Contact, Onboarding, OnboardingFault, OnboardingRefusal};
+
+/// Where the routes begin that are about parties: what repeats a request there takes the scopes of those.
+const BEGINNINGS: [&str; 6] =
+    ["/consumers", "/parties", "/terms-and-conditions", users::PREFIX, "/tenant/", justifications::PREFIX];
+
+/// Whether a route is about parties.
+pub(super) fn is_about_parties(route: &str) -> bool {
+    BEGINNINGS.iter().any(|beginning| route.starts_with(beginning))
+}
+
+/// Whether a request may bring documents, and be larger for it.
+pub(super) fn takes_documents(method: &Method, route: &str) -> bool {
+    const ROUTES: [&str; 5] = [
+        "/parties/{partyId}/documents",
+        "/v1/user/kyc-file",
+        "/v1/user/poa-file",
+        "/tenant/business-user",
+        "/api/onboarding-justifications/{uuid}/attach_document/",
+    ];
+    let puts = *method == Method::PUT && route.starts_with(user_onboarding::PREFIX);
+    puts || (*method == Method::POST && ROUTES.contains(&route))
+}
 
 /// Seconds after which it may be asked again for what was not sent.
 const RETRY_SECONDS: u64 = 5;
@@ -213,6 +244,7 @@ impl From<OnboardingFault> for ApiError {
 /// The refusals of an operation, in the order of its checks.
 pub(super) fn refusals(operation_id: &str) -> Vec<OnboardingRefusal> {
     use OnboardingRefusal as R;
+    let bad = R::BadDocument(DocumentFlaw::UnknownType);
     let sending = [R::SentTooOften(1_800), R::NotSent];
     match operation_id {
         "createConsumer" => vec![R::OldTerms, R::ExternalIdTaken],
@@ -242,6 +274,63 @@ pub(super) fn refusals(operation_id: &str) -> Vec<OnboardingRefusal> {
             R::SentTooOften(1_800),
             R::NoVerifier,
         ],
+        "addDocument" => vec![R::UnknownParty, R::NoVerifier, bad, R::DocumentExists, R::TooManyDocuments(100)],
+        "listDocuments" | "getCustomerDetails" => vec![R::UnknownParty],
+        "getDocument" => vec![R::UnknownParty, R::UnknownDocument],
+        "createUser" => vec![R::ExternalIdTaken],
+        "addKycFile" | "addPoaFile" => {
+            vec![R::UnknownParty, R::NoVerifier, bad, R::DocumentExists, R::TooManyDocuments(100)]
+        }
+        "addUserVerification" => vec![
+            R::UnknownParty,
+            R::NoVerifier,
+            R::AlreadyVerified,
+            R::VerificationPending,
+            R::TooManyVerifications(5),
+            R::MissingDocuments,
+            R::Claimed(ClaimKind::DocumentNumber),
+        ],
+        "getKycStatus" => vec![R::UnknownParty],
+        "createUserOnboarding" => vec![R::UnknownParty, R::ExternalIdTaken],
+        "updateUserOnboarding" => {
+            let own = [
+                R::UnknownParty,
+                R::NothingToSendTo(Contact::Phone),
+                R::NothingSent,
+                R::WrongCode { left: 4 },
+                R::Closed(ChallengeState::Exhausted),
+                bad,
+                R::DocumentExists,
+                R::TooManyDocuments(100),
+                R::NoVerifier,
+                R::AlreadyVerified,
+                R::VerificationPending,
+                R::TooManyVerifications(5),
+            ];
+            own.into_iter().chain(sending).collect()
+        }
+        "createBusinessUser" => {
+            let claims = [ClaimKind::Domain, ClaimKind::Email, ClaimKind::BusinessName, ClaimKind::ControllerEmail];
+            [R::NoVerifier, bad, R::TooManyDocuments(100)].into_iter().chain(claims.map(R::Claimed)).collect()
+        }
+        "onboarding_justifications_create" | "onboarding_justifications_create_justification" => {
+            vec![R::UnknownVerification, R::NotFailed, R::ReviewExists, R::TooManyReviews(20)]
+        }
+        "onboarding_justifications_retrieve" => vec![R::UnknownReview],
+        "onboarding_justifications_update" | "onboarding_justifications_partial_update" => vec![
+            R::UnknownReview,
+            R::ReviewDecided,
+            R::UnknownVerification,
+            R::NotFailed,
+            R::ReviewExists,
+        ],
+        "onboarding_justifications_destroy" => vec![R::UnknownReview, R::ReviewDecided],
+        "onboarding_justifications_approve" | "onboarding_justifications_reject" => {
+            vec![R::UnknownReview, R::ReviewDecided, R::NotFailed]
+        }
+        "onboarding_justifications_attach_document" => {
+            vec![R::UnknownReview, R::ReviewDecided, bad, R::TooManyDocuments(100)]
+        }
         "publishTerms" => vec![R::TermsExist],
         "getTerms" => vec![R::UnknownTerms],
         "tieWallet" => vec![R::UnknownParty, R::WalletTaken, R::TooManyWallets(64)],

@@ -124,7 +124,7 @@ fn requirement_kinds() -> utoipa::openapi::Object {
 
 fn requirement_statuses() -> utoipa::openapi::Object {
     one_of(
-        "`in_progress`: the party has done its part",
+        "`in_progress`: something is under way that will tell",
         RequirementStatus::ALL.map(RequirementStatus::as_str),
     )
 }

@@ -24,7 +24,7 @@ pub use document::{
 };
 pub use email::Email;
 pub use party::{
-    Bar, BarEvent, ExternalId, ForbiddenBar, Participation, Party, PartyId, PartyKey, PartyKind, PartyStatus,
+    Bar, BarEvent, ExternalId, ForbiddenBar, Participation, Party, PartyId, PartyKey, PartyKind, PartyStatus, is_invisible,
 };
 pub use phone::Phone;
 pub use postal_address::{Country, PostalAddress};

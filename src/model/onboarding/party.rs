@@ -76,7 +76,8 @@ impl ExternalId {
 }
 
 /// Characters that change how text looks, or nothing at all: joiners, marks of direction, the byte order mark.
-pub(super) fn is_invisible(char: char) -> bool {
+#[must_use]
+pub fn is_invisible(char: char) -> bool {
     matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
@@ -232,13 +233,14 @@ mod tests {
     }
 
     fn facts() -> impl Strategy<Value = Facts> {
-        any::<[bool; 6]>().prop_map(|[met, accepted_newest, verified, examined, documented, checked]| Facts {
+        any::<[bool; 7]>().prop_map(|[met, accepted_newest, verified, examined, documented, checked, asked]| Facts {
             met,
             accepted_newest,
             verified,
             examined,
             documented,
             checked,
+            asked,
         })
     }
 

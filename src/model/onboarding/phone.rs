@@ -41,6 +41,29 @@ impl Phone {
         Ok(Self { country_code: country_code.to_owned(), number: number.to_owned(), e164 })
     }
 
+    /// Reads a number that begins with a plus.
+    ///
+    /// # Errors
+    /// Completes the sentence that begins with the field's name.
+    pub fn parse_international(text: &str) -> Result<Self, &'static str> {
+        const NONE: &str = "must be a phone number with a plus and the code of its country";
+        let digits = text.strip_prefix('+').ok_or(NONE)?;
+        if text.len() > Self::MAX_CHARS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NONE);
+        }
+        let parsed = phonenumber::parse(None, text).map_err(|_| NONE)?;
+        let country_code = parsed.code().value().to_string();
+        let number = digits.strip_prefix(&country_code).ok_or(NONE)?;
+        Self::parse(&country_code, number).map_err(|_| NONE)
+    }
+
+    /// The two letters of the country whose number it is, where the number tells.
+    #[must_use]
+    pub fn country(&self) -> Option<String> {
+        let parsed = phonenumber::parse(None, &self.e164).ok()?;
+        parsed.country().id().map(|country| country.as_ref().to_owned())
+    }
+
     #[must_use]
     pub fn country_code(&self) -> &str {
         &self.country_code

@@ -25,7 +25,7 @@ pub enum RequirementKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequirementStatus {
     Open,
-    /// The party has done its part.
+    /// Something is under way that will tell.
     InProgress,
     Fulfilled,
 }
@@ -45,6 +45,8 @@ pub struct Facts {
     pub documented: bool,
     /// One is being checked.
     pub checked: bool,
+    /// A link was sent that confirms it when it is followed.
+    pub asked: bool,
 }
 
 /// One requirement of one party.
@@ -116,13 +118,12 @@ impl RequirementKind {
     pub fn allowed(self) -> &'static [RequirementStatus] {
         match self {
             Self::PhoneNumber
-            | Self::Email
             | Self::Terms
             | Self::DateOfBirth
             | Self::MainAddress
             | Self::PostalAddress
             | Self::BeneficialOwners => &[RequirementStatus::Fulfilled],
-            Self::Identity | Self::IdentityDocuments | Self::ProofOfAddress | Self::CompanyDocuments => {
+            Self::Email | Self::Identity | Self::IdentityDocuments | Self::ProofOfAddress | Self::CompanyDocuments => {
                 &[RequirementStatus::Fulfilled, RequirementStatus::InProgress]
             }
         }
@@ -133,11 +134,11 @@ impl RequirementKind {
     pub fn status(self, facts: Facts) -> RequirementStatus {
         let (fulfilled, in_progress) = match self {
             Self::PhoneNumber
-            | Self::Email
             | Self::DateOfBirth
             | Self::MainAddress
             | Self::PostalAddress
             | Self::BeneficialOwners => (facts.met, false),
+            Self::Email => (facts.met, facts.asked),
             Self::Identity => (facts.verified, facts.examined),
             Self::Terms => (facts.accepted_newest, false),
             Self::IdentityDocuments | Self::ProofOfAddress | Self::CompanyDocuments => {
@@ -186,6 +187,7 @@ mod tests {
             examined: true,
             documented: true,
             checked: true,
+            asked: true,
         };
         for kind in RequirementKind::ALL {
             let (own, others, under_way) = match kind {
@@ -193,6 +195,11 @@ mod tests {
                     Facts { verified: true, ..none },
                     Facts { verified: false, examined: false, ..all },
                     Some(Facts { examined: true, ..none }),
+                ),
+                RequirementKind::Email => (
+                    Facts { met: true, ..none },
+                    Facts { met: false, asked: false, ..all },
+                    Some(Facts { asked: true, ..none }),
                 ),
                 RequirementKind::Terms => {
                     (Facts { accepted_newest: true, ..none }, Facts { accepted_newest: false, ..all }, None)

@@ -4,7 +4,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::model::{
-    DocumentId, DocumentPurpose, DocumentState, FailureReason, Millis, PartyId, PartyKey, TenantId,
+    DocumentId, DocumentPurpose, DocumentState, FailureReason, Millis, PartyKey,
 };
 use crate::store::column::{millis, unsigned, uuid, word};
 use crate::store::{Connection, StoreError};
@@ -100,25 +100,6 @@ pub async fn of_review(
         sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM party_documents WHERE review = $1 ORDER BY id"));
     let rows = sqlx::query(sql).bind(review).fetch_all(connection).await?;
     rows.iter().map(decode).collect()
-}
-
-/// A tenant's document and whose it is. What belongs to a party that was deleted is gone.
-pub async fn by_id(
-    connection: &mut Connection,
-    tenant: TenantId,
-    id: DocumentId,
-) -> Result<Option<(PartyId, StoredDocument)>, StoreError> {
-    let row = sqlx::query(
-        "SELECT d.id, d.uuid, d.party, d.purpose, d.state, d.reason, d.bytes, d.deadline, d.created_at, d.label,
-             p.uuid AS party_uuid
-         FROM party_documents d JOIN parties p ON p.id = d.party
-         WHERE d.uuid = $1 AND p.tenant_id = $2 AND p.data_key IS NOT NULL",
-    )
-    .bind(id.0.as_bytes().as_slice())
-    .bind(tenant.0.as_bytes().as_slice())
-    .fetch_optional(connection)
-    .await?;
-    row.map(|row| Ok((PartyId(uuid(&row, "party_uuid")?), decode(&row)?))).transpose()
 }
 
 /// A document by its name, whosever it is.

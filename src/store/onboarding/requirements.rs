@@ -50,6 +50,8 @@ pub(in crate::store) const OF_EACH: &str =
              WHERE d.party = r.party AND d.purpose = r.kind AND d.state = 'accepted') AS documented,
          EXISTS (SELECT 1 FROM party_documents d
              WHERE d.party = r.party AND d.purpose = r.kind AND d.state = 'pending') AS checked,
+         EXISTS (SELECT 1 FROM party_challenges c
+             WHERE c.party = r.party AND c.kind = 'email_link' AND c.void = 0 AND c.answered_at IS NULL) AS asked,
          EXISTS (SELECT 1 FROM party_acceptances a WHERE a.party = r.party AND a.version =
              (SELECT MAX(t.id) FROM terms_versions t WHERE t.tenant_id = p.tenant_id)) AS accepted_newest
      FROM json_each($1) AS asked CROSS JOIN parties p CROSS JOIN party_requirements r
@@ -74,6 +76,7 @@ pub(super) async fn of_each(
             examined: is("examined")?,
             documented: is("documented")?,
             checked: is("checked")?,
+            asked: is("asked")?,
         };
         let kind = word(&row, "kind", RequirementKind::parse)?;
         let requirement = Requirement::of(kind, is("mandatory")?, facts);
