@@ -324,7 +324,8 @@ fn onboarding_settings(
     let verifier = match &config.provider {
         Some((url, key)) => {
             let gateway = Gateway::new(url.clone(), key.expose_secret(), post);
-            let gateway = gateway.context("the provider's key is no whsec_… (onboarding_provider_key_env)")?;
+            let gateway =
+                gateway.context("the provider's key is no whsec_… (onboarding_provider_key_env)")?;
             Verifier::Provider(Box::new(gateway))
         }
         None if config.sandbox => Verifier::Sandbox,

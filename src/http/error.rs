@@ -173,7 +173,9 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => {
                 ("method_not_allowed", "The route does not know this method; see the header Allow")
             }
-            StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "The body is too large: at most 64 KiB are taken, with documents 16 MiB"),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("body_too_large", "The body is too large: at most 64 KiB are taken, with documents 16 MiB")
+            }
             StatusCode::UNSUPPORTED_MEDIA_TYPE => {
                 ("unsupported_media_type", "The body must be JSON, with content-type application/json")
             }

@@ -66,10 +66,7 @@ fn response(manner: Manner, errors: Vec<ApiError>) -> utoipa::openapi::Response 
         let (_, value) = manner.word(&error, None);
         examples.push((code, ExampleBuilder::new().summary(summary).value(Some(value)).build()));
     }
-    let content = ContentBuilder::new()
-        .schema(Some(manner.schema()))
-        .examples_from_iter(examples)
-        .build();
+    let content = ContentBuilder::new().schema(Some(manner.schema())).examples_from_iter(examples).build();
     ResponseBuilder::new().description(lines.join("\n")).content("application/json", content).build()
 }
 
@@ -134,11 +131,15 @@ fn errors(operation: &Operation) -> Vec<ApiError> {
             "verifyPhoneCode" => ("code", "must be 6 digits"),
             "publishTerms" => ("version", "is missing"),
             "addDocument" => ("purpose", "is missing"),
-            "createUser" | "addKycFile" | "addPoaFile" | "addUserVerification" => ("externalUserId", "is missing"),
+            "createUser" | "addKycFile" | "addPoaFile" | "addUserVerification" => {
+                ("externalUserId", "is missing")
+            }
             "createUserOnboarding" => ("type", "is missing"),
             "updateUserOnboarding" => ("date_of_birth", "must be a day, such as 2030-06-11"),
             "createBusinessUser" => ("domain", "is missing"),
-            "onboarding_justifications_create" | "onboarding_justifications_update" => ("verification", "is missing"),
+            "onboarding_justifications_create" | "onboarding_justifications_update" => {
+                ("verification", "is missing")
+            }
             "onboarding_justifications_create_justification" => ("verification_uuid", "is missing"),
             "onboarding_justifications_partial_update" => ("verification", "must be a string"),
             "onboarding_justifications_approve" | "onboarding_justifications_reject" => {

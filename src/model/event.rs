@@ -6,8 +6,8 @@ use alloy::primitives::B256;
 use uuid::Uuid;
 
 use super::{
-    BaseUnits, CallFailure, DocumentId, Millis, OperationKind, PartyId, PartyStatus, Preauth, PreauthKey, PreauthStatus,
-    Schedule, Settlement, TenantId,
+    BaseUnits, CallFailure, DocumentId, Millis, OperationKind, PartyId, PartyStatus, Preauth, PreauthKey,
+    PreauthStatus, Schedule, Settlement, TenantId,
 };
 
 /// What happened.

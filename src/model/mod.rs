@@ -40,12 +40,12 @@ pub use event::{About, Event, EventKind, EventState, FeedEvent, PartyEvent};
 pub use history::{History, HoldEvent, HoldLog};
 pub use ids::{BatchId, InvoiceId, InvoiceIdError, OperationId, PreauthKey, TenantId, derive_preauth_id};
 pub use onboarding::{
-    Answered, Bar, BarEvent, Challenge, ChallengeKind, ChallengeState, CheckVerdict, Claim, ClaimKind, Country,
-    DocumentFlaw, DocumentId, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState, Email, ExternalId, Facts,
-    FailureReason, ForbiddenBar, ForbiddenVerdict, Language, MAX_DOCUMENT_BYTES, MediaType, Participation, Party,
-    PartyId, PartyKey, PartyKind, PartyStatus, Phone, PostalAddress, Profile, Requirement, RequirementKind,
-    RequirementStatus, Review, ReviewDecision, ReviewId, SecretTag, TermsName, TermsText, TermsVersion, Verification,
-    VerificationState, inspect, is_invisible,
+    Answered, Bar, BarEvent, Challenge, ChallengeKind, ChallengeState, CheckVerdict, Claim, ClaimKind,
+    Country, DocumentFlaw, DocumentId, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState, Email,
+    ExternalId, Facts, FailureReason, ForbiddenBar, ForbiddenVerdict, Language, MAX_DOCUMENT_BYTES,
+    MediaType, Participation, Party, PartyId, PartyKey, PartyKind, PartyStatus, Phone, PostalAddress,
+    Profile, Requirement, RequirementKind, RequirementStatus, Review, ReviewDecision, ReviewId, SecretTag,
+    TermsName, TermsText, TermsVersion, Verification, VerificationState, inspect, is_invisible,
 };
 pub use once::{Once, OnceName};
 pub use operation::{Operation, OperationKind, OperationState};

@@ -11,7 +11,9 @@ use super::read::newest_profile;
 use super::refusal::{Done, OnboardingFault, Stop, told};
 use super::terms::accept;
 use super::vault::{DataKey, Place};
-use crate::model::{ChallengeKind, Millis, Party, PartyId, PartyKey, Profile, RequirementKind, TenantId, TermsName};
+use crate::model::{
+    ChallengeKind, Millis, Party, PartyId, PartyKey, Profile, RequirementKind, TenantId, TermsName,
+};
 use crate::store::Connection;
 use crate::store::onboarding::profiles::{self, SealedProfile};
 use crate::store::onboarding::{challenges, requirements};
@@ -88,7 +90,8 @@ impl Onboarding {
             let party = (party.key, party.id);
             store_profile(tx, party, &data_key, version, &profile, remarks, actor, now).await?;
         }
-        if profile.phone.as_ref().map(|phone| phone.e164()) != before.phone.as_ref().map(|phone| phone.e164()) {
+        if profile.phone.as_ref().map(|phone| phone.e164()) != before.phone.as_ref().map(|phone| phone.e164())
+        {
             unconfirm(tx, party.key, RequirementKind::PhoneNumber, ChallengeKind::PhoneCode).await?;
         }
         if profile.email != before.email {

@@ -13,7 +13,8 @@ use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::terms::accept;
 use crate::chain::wall_now;
 use crate::model::{
-    Claim, ExternalId, PartyId, PartyKey, PartyKind, PartyStatus, Profile, RequirementKind, TenantId, TermsName,
+    Claim, ExternalId, PartyId, PartyKey, PartyKind, PartyStatus, Profile, RequirementKind, TenantId,
+    TermsName,
 };
 use crate::store::onboarding::parties::{self, NewParty};
 use crate::store::onboarding::requirements;
@@ -41,11 +42,7 @@ pub struct PartyWish {
 impl PartyWish {
     /// A party with nothing but a profile.
     #[must_use]
-    pub fn new(
-        kind: PartyKind,
-        profile: Profile,
-        requirements: &'static [(RequirementKind, bool)],
-    ) -> Self {
+    pub fn new(kind: PartyKind, profile: Profile, requirements: &'static [(RequirementKind, bool)]) -> Self {
         Self {
             kind,
             external_id: None,
@@ -69,7 +66,8 @@ impl Onboarding {
         if let Some(created) = self.created_before().await? {
             return Ok(created);
         }
-        let needs_verifier = wish.verify || wish.documents.iter().any(|document| document.purpose.is_checked());
+        let needs_verifier =
+            wish.verify || wish.documents.iter().any(|document| document.purpose.is_checked());
         if needs_verifier && self.inner.settings.verifier.is_none() {
             return Ok(Err(OnboardingRefusal::NoVerifier));
         }

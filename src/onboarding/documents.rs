@@ -15,8 +15,8 @@ use super::read::newest_profile;
 use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::vault::{DataKey, Place, VaultError};
 use crate::model::{
-    DocumentId, DocumentLabel, DocumentPurpose, DocumentState, FailureReason, MediaType, Millis, PartyId, PartyKey,
-    TenantId, inspect,
+    DocumentId, DocumentLabel, DocumentPurpose, DocumentState, FailureReason, MediaType, Millis, PartyId,
+    PartyKey, TenantId, inspect,
 };
 use crate::store::Connection;
 use crate::store::onboarding::documents::{self, NewDocument, StoredDocument};
@@ -123,7 +123,8 @@ impl Onboarding {
         let this = self.clone();
         let read = self.act_on(tenant, party, actor, "document.read", move |tx, party, _| {
             async move {
-                let document = documents::by_uuid(tx, id).await?.filter(|document| document.party == party.key);
+                let document =
+                    documents::by_uuid(tx, id).await?.filter(|document| document.party == party.key);
                 let document = document.ok_or(OnboardingRefusal::UnknownDocument)?;
                 let (data_key, ..) = newest_profile(tx, &this.inner.settings.master, party).await?;
                 let content = opened_content(tx, &data_key, &document).await?;
@@ -184,7 +185,10 @@ pub(super) async fn store_document(
 }
 
 /// What is known of a document, decrypted.
-pub(super) fn opened_label(data_key: &DataKey, document: &StoredDocument) -> Result<KeptLabel, OnboardingFault> {
+pub(super) fn opened_label(
+    data_key: &DataKey,
+    document: &StoredDocument,
+) -> Result<KeptLabel, OnboardingFault> {
     let plain = data_key.open(Place::Label(document.id), &document.label)?;
     Ok(serde_json::from_slice(&plain)?)
 }

@@ -17,8 +17,8 @@ use super::refusal::{OnboardingFault, OnboardingRefusal, Stop};
 use super::verifier::{Outcome, Question};
 use crate::chain::wall_now;
 use crate::model::{
-    About, CheckVerdict, EventKind, FailureReason, Millis, Party, PartyKey, RequirementKind, RequirementStatus,
-    Verification,
+    About, CheckVerdict, EventKind, FailureReason, Millis, Party, PartyKey, RequirementKind,
+    RequirementStatus, Verification,
 };
 use crate::store::onboarding::documents::{self, StoredDocument};
 use crate::store::onboarding::{events, parties, verifications};
@@ -125,7 +125,8 @@ impl Onboarding {
         let due: Vec<Exam> = {
             let mut reader = self.inner.store.read().await?;
             let papers = documents::due(&mut reader, now, PAGE).await?.into_iter().map(Exam::Document);
-            let identities = verifications::due(&mut reader, now, PAGE).await?.into_iter().map(Exam::Identity);
+            let identities =
+                verifications::due(&mut reader, now, PAGE).await?.into_iter().map(Exam::Identity);
             papers.chain(identities).collect()
         };
         let looks = due.into_iter().map(|exam| async move {
@@ -133,9 +134,10 @@ impl Onboarding {
                 // One that cannot be looked at is not in the way of the others: when it is looked at next is written down.
                 tracing::error!(?exam, %error, "a verification could not be looked at");
                 let next = exam.again(now);
-                let write = self.inner.store.write::<_, StoreError, _>(move |tx| {
-                    async move { exam.put_off(tx, next).await }.boxed()
-                });
+                let write = self
+                    .inner
+                    .store
+                    .write::<_, StoreError, _>(move |tx| async move { exam.put_off(tx, next).await }.boxed());
                 write.await?;
             }
             Ok::<(), StoreError>(())
@@ -175,7 +177,8 @@ impl Onboarding {
                 let (act, question) = match &exam {
                     Exam::Identity(verification) => {
                         let stored = documents::of_party(tx, party.key).await?;
-                        let documents = stored.iter().map(|document| (document.id, document.purpose)).collect();
+                        let documents =
+                            stored.iter().map(|document| (document.id, document.purpose)).collect();
                         let question = Question::Identity {
                             verification: verification.id,
                             party: party.id,
@@ -186,8 +189,10 @@ impl Onboarding {
                         ("party.verify", question)
                     }
                     Exam::Document(document) => {
-                        let (label, content) =
-                            (opened_label(&data_key, document)?, opened_content(tx, &data_key, document).await?);
+                        let (label, content) = (
+                            opened_label(&data_key, document)?,
+                            opened_content(tx, &data_key, document).await?,
+                        );
                         let question = Question::Document {
                             id: document.id,
                             party: party.id,

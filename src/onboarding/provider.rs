@@ -59,13 +59,17 @@ impl Onboarding {
             Verifier::Provider(gateway) if gateway.has_said(message, now) => {}
             Verifier::None | Verifier::Sandbox | Verifier::Provider(_) => return Ok(Heard::Unsigned),
         }
-        let Ok(Said { kind, data }) = serde_json::from_slice(&message.body) else { return Ok(Heard::Malformed) };
+        let Ok(Said { kind, data }) = serde_json::from_slice(&message.body) else {
+            return Ok(Heard::Malformed);
+        };
         let (id, verdict) = (data.id, CheckVerdict::from(data.verdict));
         let noted = self.inner.store.write::<_, Stop, _>(move |tx| {
             async move {
                 match kind {
                     SaidKind::Verification => {
-                        let Some(found) = verifications::by_uuid(tx, id).await? else { return Ok(Heard::Unknown) };
+                        let Some(found) = verifications::by_uuid(tx, id).await? else {
+                            return Ok(Heard::Unknown);
+                        };
                         if let Some(party) = parties::by_key(tx, found.party).await? {
                             conclude(tx, &party, found.key, verdict, now).await?;
                         }

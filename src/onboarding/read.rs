@@ -8,9 +8,7 @@ use super::change::Kept;
 use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::vault::{DataKey, MasterKey, Place, VaultError};
 use crate::chain::wall_now;
-use crate::model::{
-    ExternalId, Millis, Party, PartyId, Profile, TenantId, TermsVersion, Verification,
-};
+use crate::model::{ExternalId, Millis, Party, PartyId, Profile, TenantId, TermsVersion, Verification};
 use crate::store::onboarding::wallets::PartyWallet;
 use crate::store::onboarding::{acceptances, parties, profiles, verifications, wallets};
 use crate::store::{Connection, StoreError};

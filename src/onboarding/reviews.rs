@@ -15,7 +15,8 @@ use super::refusal::{Done, OnboardingFault, OnboardingRefusal, Stop, told};
 use super::vault::{DataKey, Place};
 use crate::chain::wall_now;
 use crate::model::{
-    About, EventKind, Millis, Party, PartyId, Profile, Review, ReviewDecision, ReviewId, TenantId, Verification,
+    About, EventKind, Millis, Party, PartyId, Profile, Review, ReviewDecision, ReviewId, TenantId,
+    Verification,
 };
 use crate::store::Connection;
 use crate::store::onboarding::documents;
@@ -309,7 +310,8 @@ impl Onboarding {
             .store
             .write::<_, Stop, _>(move |tx| {
                 async move {
-                    let stored = reviews::by_id(tx, tenant, id).await?.ok_or(OnboardingRefusal::UnknownReview)?;
+                    let stored =
+                        reviews::by_id(tx, tenant, id).await?.ok_or(OnboardingRefusal::UnknownReview)?;
                     let party = parties::by_key(tx, stored.review.party).await?;
                     let party = party.ok_or(OnboardingRefusal::UnknownReview)?;
                     let data_key = this.key_of(tx, &party).await?;
@@ -332,16 +334,23 @@ impl Onboarding {
         Ok(newest_profile(tx, &self.inner.settings.master, party).await?.0)
     }
 
-    async fn shown_review(&self, tx: &mut Connection, tenant: TenantId, id: ReviewId) -> Result<ShownReview, Stop> {
+    async fn shown_review(
+        &self,
+        tx: &mut Connection,
+        tenant: TenantId,
+        id: ReviewId,
+    ) -> Result<ShownReview, Stop> {
         let stored = reviews::by_id(tx, tenant, id).await?.ok_or(OnboardingRefusal::UnknownReview)?;
         self.shown_of(tx, stored).await
     }
 
     async fn shown_of(&self, tx: &mut Connection, stored: StoredReview) -> Result<ShownReview, Stop> {
-        let party = parties::by_key(tx, stored.review.party).await?.ok_or(OnboardingRefusal::UnknownReview)?;
+        let party =
+            parties::by_key(tx, stored.review.party).await?.ok_or(OnboardingRefusal::UnknownReview)?;
         let (data_key, _, profile) = newest_profile(tx, &self.inner.settings.master, &party).await?;
         let attached = documents::of_review(tx, stored.review.key).await?;
-        let documents = attached.iter().map(|document| shown(&data_key, document)).collect::<Result<_, _>>()?;
+        let documents =
+            attached.iter().map(|document| shown(&data_key, document)).collect::<Result<_, _>>()?;
         let Words { justification, staff_notes } = opened(&data_key, &stored)?;
         Ok(ShownReview { review: stored.review, party, profile, justification, staff_notes, documents })
     }

@@ -14,9 +14,10 @@ use uuid::Uuid;
 use super::*;
 use crate::chain::wall_now;
 use crate::model::{
-    Account, BarEvent, ChallengeKind, ChallengeState, Claim, ClaimKind, DocumentFlaw, DocumentLabel, DocumentPurpose,
-    DocumentSide, DocumentState, Email, EventKind, ExternalId, FailureReason, FeedEvent, Language, Participation, PartyId, PartyKind, PartyStatus, Phone, Profile, RequirementKind, ReviewDecision, ReviewId, Tenant,
-    TenantId, TermsName, VerificationState, WalletRole,
+    Account, BarEvent, ChallengeKind, ChallengeState, Claim, ClaimKind, DocumentFlaw, DocumentLabel,
+    DocumentPurpose, DocumentSide, DocumentState, Email, EventKind, ExternalId, FailureReason, FeedEvent,
+    Language, Participation, PartyId, PartyKind, PartyStatus, Phone, Profile, RequirementKind,
+    ReviewDecision, ReviewId, Tenant, TenantId, TermsName, VerificationState, WalletRole,
 };
 use crate::outbound::{Outbound, Post};
 use crate::store::{StoreError, audit, events, tenants};
@@ -655,12 +656,14 @@ async fn a_justified_failure_is_approved_and_the_party_is_verified() {
     let review = desk.justify(verification).await.unwrap();
     assert_eq!(review.review.verification.id, verification);
     assert_eq!(desk.justify(verification).await.err(), Some(OnboardingRefusal::ReviewExists));
-    let taken = desk.onboarding.justify(desk.tenant, verification, None, IfOpen::Take, &actor());
+    let by = actor();
+    let taken = desk.onboarding.justify(desk.tenant, verification, None, IfOpen::Take, &by);
     let taken = taken.await.unwrap().unwrap();
     assert_eq!((taken.review.id, taken.justification), (review.review.id, review.justification));
 
     let review = review.review.id;
-    let attach = |name| desk.onboarding.attach(desk.tenant, review, paper(DocumentPurpose::Supporting, name), &actor());
+    let attach =
+        |name| desk.onboarding.attach(desk.tenant, review, paper(DocumentPurpose::Supporting, name), &by);
     let (party, attached) = attach("letter.png").await.unwrap().unwrap();
     assert_eq!((party, attached.state), (id, DocumentState::Accepted), "people look at it");
     let edit = ReviewEdit { justification: Some(Some("It is me".into())), ..ReviewEdit::default() };
@@ -691,7 +694,8 @@ async fn a_rejected_justification_changes_nothing_and_may_be_followed_by_another
     assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
     assert_eq!(desk.told().await.len(), told, "the verification had failed before");
     let second = desk.justify(verification).await.unwrap().review.id;
-    let page = |skip, limit| desk.onboarding.reviews(desk.tenant, skip, limit, &actor());
+    let by = actor();
+    let page = |skip, limit| desk.onboarding.reviews(desk.tenant, skip, limit, &by);
     let ids = |all: Vec<ShownReview>| all.into_iter().map(|one| one.review.id).collect::<Vec<_>>();
     assert_eq!(ids(page(0, 10).await.unwrap()), [second, first]);
     assert_eq!(ids(page(1, 10).await.unwrap()), [first]);
@@ -702,7 +706,8 @@ async fn a_rejected_justification_changes_nothing_and_may_be_followed_by_another
     let stranger = new_tenant(&desk.store, "other").await;
     let strange = desk.onboarding.review(stranger, first, &actor()).await.unwrap();
     assert_eq!(strange.err(), Some(OnboardingRefusal::UnknownReview));
-    let strange = desk.onboarding.justify(stranger, verification, None, IfOpen::Take, &actor()).await.unwrap();
+    let strange =
+        desk.onboarding.justify(stranger, verification, None, IfOpen::Take, &actor()).await.unwrap();
     assert_eq!(strange.err(), Some(OnboardingRefusal::UnknownVerification));
     assert!(desk.onboarding.reviews(stranger, 0, 10, &actor()).await.unwrap().is_empty());
 }
@@ -799,9 +804,7 @@ async fn a_provider_is_asked_and_answers_at_once_or_later() {
     assert_eq!(bodies[1]["data"]["documents"][0]["documentId"], document.id.to_string());
     assert_eq!(desk.status(id).await, PartyStatus::Onboarding);
 
-    let verdict = |outcome: &str| {
-        serde_json::json!({ "type": "verification.completed", "data": { "id": verification, "outcome": outcome } })
-    };
+    let verdict = |outcome: &str| serde_json::json!({ "type": "verification.completed", "data": { "id": verification, "outcome": outcome } });
     let forged = SignedMessage { body: b"{}".to_vec(), ..said(&verdict("passed"), 0) };
     assert_eq!(desk.onboarding.hear(&forged).await.unwrap(), Heard::Unsigned);
     assert_eq!(desk.onboarding.hear(&said(&verdict("passed"), 3_600)).await.unwrap(), Heard::Unsigned, "old");
@@ -815,7 +818,11 @@ async fn a_provider_is_asked_and_answers_at_once_or_later() {
     assert_eq!(desk.status(id).await, PartyStatus::Verified);
     let told = desk.told().await;
     assert_eq!(desk.onboarding.hear(&said(&verdict("failed"), 0)).await.unwrap(), Heard::Noted);
-    assert_eq!((desk.status(id).await, desk.told().await), (PartyStatus::Verified, told), "the first one counts");
+    assert_eq!(
+        (desk.status(id).await, desk.told().await),
+        (PartyStatus::Verified, told),
+        "the first one counts"
+    );
 }
 
 #[tokio::test]

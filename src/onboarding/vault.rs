@@ -78,7 +78,10 @@ impl MasterKey {
     pub(super) fn claim_tag(&self, tenant: TenantId, claim: &Claim) -> SecretTag {
         // Of fixed length before what may have any: no two lists of parts are alike.
         let kind = Sha256::digest(claim.kind.as_str());
-        tag(&self.claiming, [[tenant.0.as_bytes().as_slice(), &kind].concat().as_slice(), claim.value().as_bytes()])
+        tag(
+            &self.claiming,
+            [[tenant.0.as_bytes().as_slice(), &kind].concat().as_slice(), claim.value().as_bytes()],
+        )
     }
 }
 

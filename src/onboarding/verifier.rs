@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::gateway::{Answered, Gateway};
 use crate::model::{
-    CheckVerdict, DocumentId, DocumentLabel, DocumentPurpose, FailureReason, MediaType, PartyId, PartyKind, Profile,
+    CheckVerdict, DocumentId, DocumentLabel, DocumentPurpose, FailureReason, MediaType, PartyId, PartyKind,
+    Profile,
 };
 
 /// How long a provider may take to take a question: a document is long.
@@ -70,9 +71,9 @@ impl From<SaidVerdict> for CheckVerdict {
         match said {
             SaidVerdict::Passed => Self::Passed,
             // Words that are not known here could be about a person.
-            SaidVerdict::Failed { reason } => {
-                Self::Failed(reason.and_then(|word| FailureReason::parse(&word)).unwrap_or(FailureReason::Refused))
-            }
+            SaidVerdict::Failed { reason } => Self::Failed(
+                reason.and_then(|word| FailureReason::parse(&word)).unwrap_or(FailureReason::Refused),
+            ),
         }
     }
 }
@@ -127,9 +128,11 @@ fn play(question: &Question) -> Outcome {
 
 async fn ask_provider(gateway: &Gateway, question: &Question) -> Outcome {
     let (id, kind, data) = match question {
-        Question::Identity { verification, party, kind, profile, documents } => {
-            (*verification, "verification.requested", identity(*verification, *party, *kind, profile, documents))
-        }
+        Question::Identity { verification, party, kind, profile, documents } => (
+            *verification,
+            "verification.requested",
+            identity(*verification, *party, *kind, profile, documents),
+        ),
         Question::Document { id, party, purpose, label, media_type, content } => {
             let data = json!({
                 "documentId": id.0,

@@ -40,7 +40,8 @@ impl Onboarding {
                 if wish.needs_documents {
                     let stored = documents::of_party(tx, party.key).await?;
                     let shows_identity = stored.iter().any(|document| {
-                        document.purpose == DocumentPurpose::Identity && document.state != DocumentState::Refused
+                        document.purpose == DocumentPurpose::Identity
+                            && document.state != DocumentState::Refused
                     });
                     if !shows_identity {
                         return Err(OnboardingRefusal::MissingDocuments.into());

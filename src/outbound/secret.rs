@@ -112,7 +112,8 @@ impl SigningKey {
         // The comparison takes the same time wherever two signatures differ.
         self.scheme == scheme
             && header.split(' ').any(|signature| {
-                let signature = signature.strip_prefix(scheme.as_str()).and_then(|rest| rest.strip_prefix(','));
+                let signature =
+                    signature.strip_prefix(scheme.as_str()).and_then(|rest| rest.strip_prefix(','));
                 let signature = signature.and_then(|text| STANDARD.decode(text).ok());
                 signature.is_some_and(|bytes| hmac::verify(&key, &message, &bytes).is_ok())
             })

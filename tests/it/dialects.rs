@@ -68,7 +68,8 @@ impl Shop {
     /// A business that is verified, by its party's id.
     async fn business(&self, name: &str) -> String {
         let made = self.api.post("/tenant/business-user", business(name)).await.is(201);
-        let id = made.body["data"]["business_user_metadata"]["businessUserId"].as_str().expect("an id").to_owned();
+        let id =
+            made.body["data"]["business_user_metadata"]["businessUserId"].as_str().expect("an id").to_owned();
         self.until_verified(&id).await;
         id
     }
@@ -133,7 +134,7 @@ fn new_name() -> String {
 
 #[track_caller]
 fn coded(answer: &Answer, status: u16, code: &str) {
-    assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{} {}", answer.asked, answer.body);
+    assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{}", answer.body);
 }
 
 // ------------------------------------------------------------------ users with papers
@@ -196,7 +197,11 @@ async fn every_code_of_a_users_verification_is_told() {
         body[field] = value;
         let refused = shop.api.post("/v1/user/verification", body).await;
         coded(&refused, 400, "P403");
-        assert!(refused.body["details"][0].as_str().is_some_and(|said| said.starts_with(field)), "{}", refused.body);
+        assert!(
+            refused.body["details"][0].as_str().is_some_and(|said| said.starts_with(field)),
+            "{}",
+            refused.body
+        );
     }
     let mut body = verification(&external, "6I12UQ171A");
     body["documentExpirationDate"] = json!("2020-06-11");
@@ -257,7 +262,11 @@ async fn a_file_that_is_no_document_is_refused() {
     shop.api.post("/v1/user/kyc-file", twice.clone()).await.is(201);
     coded(&shop.api.post("/v1/user/kyc-file", twice).await, 409, "P403");
     let elsewhere = json!({ "invoiceId": "x".repeat(80 * 1024) });
-    assert_eq!(shop.api.post("/onchain-preauth", elsewhere).await.status, 413, "documents only make room for themselves");
+    assert_eq!(
+        shop.api.post("/onchain-preauth", elsewhere).await.status,
+        413,
+        "documents only make room for themselves"
+    );
 }
 
 // ------------------------------------------------------------------ businesses
@@ -277,7 +286,7 @@ async fn a_business_brings_everything_at_once() {
     shop.until_verified(id).await;
     let documents = shop.api.get(&format!("/parties/{id}/documents")).await.is(200);
     let documents = documents.body.as_array().expect("documents").clone();
-    assert_eq!(documents.len(), 25, "each that is somewhere in the body");
+    assert_eq!(documents.len(), BUSINESS.matches("fileName").count(), "each that is somewhere in the body");
     assert!(documents.iter().all(|document| document["mediaType"] == "image/png"));
     let path = format!("/parties/{id}/documents/{}", documents[0]["id"].as_str().expect("an id"));
     let content = shop.api.send(Method::GET, &path, &[], Vec::new()).await.is(200);
@@ -296,7 +305,7 @@ async fn a_business_brings_everything_at_once() {
 #[track_caller]
 fn refused_business(answer: &Answer, kind: &str, message: &str) {
     let expected = json!([{ "type": [{ "type": kind, "message": message }], "message": message }]);
-    assert_eq!((answer.status, &answer.body), (400, &expected), "{}", answer.asked);
+    assert_eq!((answer.status, &answer.body), (400, &expected), "{}", answer.body);
 }
 
 #[tokio::test]
@@ -306,7 +315,11 @@ async fn what_another_business_has_is_refused() {
     shop.api.post("/tenant/business-user", business(&taken)).await.is(201);
     for (pointer, value, message) in [
         ("/domain", taken.to_uppercase(), "Business domain already exists"),
-        ("/businessUserEmail", format!("{taken}@mail.com"), "Business user is already registered with provided email id"),
+        (
+            "/businessUserEmail",
+            format!("{taken}@mail.com"),
+            "Business user is already registered with provided email id",
+        ),
         (
             "/controlPersons/emailAddress",
             format!("control.{taken}@mail.com"),
@@ -333,14 +346,22 @@ async fn what_is_wrong_with_a_business_is_named() {
     for (pointer, value, message) in [
         ("/domain", json!("jone doe"), "domain must have 1 to 63 letters, digits, dots and hyphens"),
         ("/businessUserEmail", json!("jone"), "businessUserEmail must be an e-mail address"),
-        ("/businessUserLegalName", json!("Jo\u{202e}ne"), "businessUserLegalName must have no invisible characters"),
+        (
+            "/businessUserLegalName",
+            json!("Jo\u{202e}ne"),
+            "businessUserLegalName must have no invisible characters",
+        ),
         (
             "/businessUserAddress/isoCountryCode",
             json!("Freedonia"),
             "businessUserAddress.isoCountryCode must be the two letters of a country, such as FR",
         ),
         ("/phoneNumber", json!("call me"), "phoneNumber must be a phone number"),
-        ("/incorporationDocs/content", json!("base64,???"), "incorporationDocs.content must be a file in base64"),
+        (
+            "/incorporationDocs/content",
+            json!("base64,???"),
+            "incorporationDocs.content must be a file in base64",
+        ),
         (
             "/individualBeneficialOwners/0/ownershipPercentage",
             json!(120),
@@ -357,7 +378,11 @@ async fn what_is_wrong_with_a_business_is_named() {
             "entityBeneficialOwners[0].entityBeneficialOwners[0].entityBeneficialOwners[0].entityBeneficialOwners[0].\
              entityBeneficialOwners[0].entityBeneficialOwners must not be nested more than 5 deep",
         ),
-        ("/signatories/0/dateOfBirth", json!("yesterday"), "signatories[0].dateOfBirth must be a day, such as 2030-06-11"),
+        (
+            "/signatories/0/dateOfBirth",
+            json!("yesterday"),
+            "signatories[0].dateOfBirth must be a day, such as 2030-06-11",
+        ),
     ] {
         let mut body = business(&new_name());
         *body.pointer_mut(pointer).expect("a field") = value;
@@ -398,20 +423,29 @@ async fn a_customer_is_shown_with_every_change() {
     assert_eq!(data["address"]["isoCountryCode"], "FR");
     let history = data["historyData"].as_array().expect("a history");
     let [change] = history.as_slice() else { panic!("one change: {history:?}") };
-    assert_eq!((&change["oldDetails"]["occupation"], &change["newDetails"]["occupation"]), (&json!(""), &json!("IT")));
+    assert_eq!(
+        (&change["oldDetails"]["occupation"], &change["newDetails"]["occupation"]),
+        (&json!(""), &json!("IT"))
+    );
     assert_eq!(change["newDetails"]["governmentDocuments"][0]["fileName"], "passport.png");
     assert!(change["updatedBy"].as_str().is_some_and(|by| by.starts_with("key pak_")), "{change}");
 
     let none = shop.api.get("/tenant/customer/pii-customer-details/7").await;
-    assert_eq!((none.status, &none.body["errors"][1]), (
-        400,
-        &json!({ "type": "Invalid UUID", "message": "Please provide valid customer id" }),
-    ));
+    assert_eq!(
+        (none.status, &none.body["errors"][1]),
+        (400, &json!({ "type": "Invalid UUID", "message": "Please provide valid customer id" }),)
+    );
     let other = Shop::open().await;
     let strange = other.api.get(&path).await;
-    assert_eq!((strange.status, &strange.body["errors"][1]), (404, &json!({
-        "type": "No data available", "message": "There is no such customer account in the given tenant id",
-    })));
+    assert_eq!(
+        (strange.status, &strange.body["errors"][1]),
+        (
+            404,
+            &json!({
+                "type": "No data available", "message": "There is no such customer account in the given tenant id",
+            })
+        )
+    );
     let denied = shop.api.with_key("").get(&path).await;
     assert_eq!(denied.body, json!({ "errors": [{ "type": "Access Denied", "message": "Access Denied" }] }));
 }
@@ -438,7 +472,10 @@ async fn a_failed_verification_is_justified_and_approved() {
     let begun = shop.api.post(&path, body.clone()).await.is(200);
     assert_eq!(begun.text("verification_uuid"), verification);
     assert_eq!((begun.text("legal_name"), begun.text("country")), ("Amber Wenny", "FR"));
-    assert_eq!((begun.text("error_message"), begun.text("user_justification")), ("refused", "It is my passport"));
+    assert_eq!(
+        (begun.text("error_message"), begun.text("user_justification")),
+        ("refused", "It is my passport")
+    );
     let uuid = begun.text("uuid").to_owned();
     assert_eq!(shop.api.post(&path, body).await.is(200).text("uuid"), uuid, "there is one open");
 
@@ -446,9 +483,16 @@ async fn a_failed_verification_is_justified_and_approved() {
     let attach = format!("{JUSTIFICATIONS}{uuid}/attach_document/");
     let headers = [("content-type", content_type.as_str())];
     let attached = shop.api.send(Method::POST, &attach, &headers, body).await.is(200);
-    assert_eq!((attached.text("file_name"), &attached.body["file_size"]), ("letter.png", &json!(PNG.len() + 6)));
-    let file = attached.text("file").strip_prefix(&shop.world.api.url).expect("a file of this daemon").to_owned();
-    assert_eq!(shop.api.send(Method::GET, &file, &[], Vec::new()).await.is(200).headers["content-type"], "image/png");
+    assert_eq!(
+        (attached.text("file_name"), &attached.body["file_size"]),
+        ("letter.png", &json!(PNG.len() + 6))
+    );
+    let file =
+        attached.text("file").strip_prefix(&shop.world.api.url).expect("a file of this daemon").to_owned();
+    assert_eq!(
+        shop.api.send(Method::GET, &file, &[], Vec::new()).await.is(200).headers["content-type"],
+        "image/png"
+    );
 
     // Staff decides, and nobody else.
     let staff = format!("{JUSTIFICATIONS}{uuid}/approve/");
@@ -457,7 +501,10 @@ async fn a_failed_verification_is_justified_and_approved() {
     assert_eq!((denied.status, &denied.body), (403, &json!({ "detail": "Access Denied" })));
     let approved = shop.api.post(&staff, json!({ "staff_notes": "seen in person" })).await.is(200);
     assert_eq!(approved.text("validation_decision"), "VERIFIED");
-    assert_eq!((approved.text("staff_notes"), approved.body["validated_at"].is_string()), ("seen in person", true));
+    assert_eq!(
+        (approved.text("staff_notes"), approved.body["validated_at"].is_string()),
+        ("seen in person", true)
+    );
     assert_eq!(approved.body["supporting_documentation"].as_array().map(Vec::len), Some(1));
     shop.until_verified(&user).await;
     let payee = shop.business(&new_name()).await;
@@ -501,7 +548,11 @@ async fn justifications_are_listed_changed_and_deleted() {
     assert_eq!(patched.text("user_justification"), "my brother's");
     assert_eq!(shop.put(&path, create(&first)).await.is(200).text("user_justification"), "", "put as it is");
     let other = shop.put(&path, create(&second)).await;
-    assert_eq!((other.status, &other.body), (404, &json!({ "detail": "Verification not found" })), "another's");
+    assert_eq!(
+        (other.status, &other.body),
+        (404, &json!({ "detail": "Verification not found" })),
+        "another's"
+    );
     let rejected = shop.api.post(&format!("{path}reject/"), json!({ "staff_notes": "no" })).await.is(200);
     assert_eq!(rejected.text("validation_decision"), "FAILED");
     let path = format!("{JUSTIFICATIONS}{}/", two.text("uuid"));
@@ -517,12 +568,18 @@ async fn justifications_are_listed_changed_and_deleted() {
 async fn what_is_wrong_with_a_justification_is_named() {
     let shop = Shop::open().await;
     let missing = shop.api.post(JUSTIFICATIONS, json!({})).await;
-    assert_eq!((missing.status, &missing.body), (400, &json!({ "verification": ["verification is missing"] })));
+    assert_eq!(
+        (missing.status, &missing.body),
+        (400, &json!({ "verification": ["verification is missing"] }))
+    );
     let path = format!("{JUSTIFICATIONS}create_justification/");
     let no_uuid = shop.api.post(&path, json!({ "verification_uuid": "7" })).await;
     assert_eq!(no_uuid.is(400).body, json!({ "verification_uuid": ["verification_uuid must be a UUID"] }));
     let unknown = json!({ "verification_uuid": "019d1f7e-6c1e-7a53-b6f7-3f6d1a2b3c4d" });
-    assert_eq!(shop.api.post(&path, unknown).await.is(404).body, json!({ "detail": "Verification not found" }));
+    assert_eq!(
+        shop.api.post(&path, unknown).await.is(404).body,
+        json!({ "detail": "Verification not found" })
+    );
     let (external, _) = shop.user("+33612345678").await;
     shop.bring_passport(&external).await;
     shop.ask_verification(&external, &external).await.is(201);
@@ -569,10 +626,21 @@ async fn an_onboarding_shrinks_to_nothing() {
     let (open, fulfilled) = fulfillments(&all);
     assert_eq!(open.len(), 6, "{open:?}");
     assert!(fulfilled.is_empty());
-    let first = &all.body["Error"][0]["error_additional_parameter"][0]["AdditionalFulfillmentParameter"]["all_fulfillment"][0];
+    let first = &all.body["Error"][0]["error_additional_parameter"][0]["AdditionalFulfillmentParameter"]["all_fulfillment"]
+        [0];
     let fields: Vec<&str> = first.as_object().expect("an object").keys().map(String::as_str).collect();
-    for field in ["type", "reason", "reason_translated", "user_id", "status", "time_mandatory", "all_status_allowed", "id",
-        "created_timestamp", "updated_timestamp"] {
+    for field in [
+        "type",
+        "reason",
+        "reason_translated",
+        "user_id",
+        "status",
+        "time_mandatory",
+        "all_status_allowed",
+        "id",
+        "created_timestamp",
+        "updated_timestamp",
+    ] {
         assert!(fields.contains(&field), "{field}");
     }
     assert_eq!((&first["user_id"], &first["status"]), (&json!(877), &Value::Null));
@@ -590,7 +658,8 @@ async fn an_onboarding_shrinks_to_nothing() {
     let (open, _) = (step(json!({ "phone_number_code": "123456" })).await, ());
     assert_eq!(fulfillments(&open).0, ["EMAIL", "IDENTIFICATION_VERIFICATION"]);
     let asked = step(json!({ "email": "amber.wenny@mail.com" })).await;
-    let parameter = &asked.body["Error"][0]["error_additional_parameter"][0]["AdditionalFulfillmentParameter"];
+    let parameter =
+        &asked.body["Error"][0]["error_additional_parameter"][0]["AdditionalFulfillmentParameter"];
     assert_eq!(parameter["all_fulfillment"][0]["status"], "IN_PROGRESS");
     let link = parameter["sandbox_email_link"].as_str().expect("a link").to_owned();
     shop.follow(&link).await.is(200);
@@ -620,12 +689,21 @@ async fn what_is_wrong_with_a_step_is_said() {
     assert_eq!((other.status, said(&other)), (400, Some("type must be one of PARTNER_USER".into())));
     let begun = shop.api.post(path, json!({ "type": "PARTNER_USER" })).await.is(200);
     let id = begun.body["Response"][0]["Id"]["id"].as_i64().expect("a number");
-    assert_eq!(shop.api.post(path, json!({ "type": "PARTNER_USER" })).await.status, 409, "there is one of each");
+    assert_eq!(
+        shop.api.post(path, json!({ "type": "PARTNER_USER" })).await.status,
+        409,
+        "there is one of each"
+    );
     for (body, message) in [
         (json!({ "date_of_birth": "2.4.1997" }), "date_of_birth must be a day, such as 2030-06-11"),
-        (json!({ "phone_number": "0612345678" }), "phone_number must be a phone number with a plus and the code of its country"),
-        (json!({ "address_main": { "street": "s", "city": "c", "country": "ZZ" } }),
-            "address_main.country must be the two letters of a country, such as FR"),
+        (
+            json!({ "phone_number": "0612345678" }),
+            "phone_number must be a phone number with a plus and the code of its country",
+        ),
+        (
+            json!({ "address_main": { "street": "s", "city": "c", "country": "ZZ" } }),
+            "address_main.country must be the two letters of a country, such as FR",
+        ),
         (json!({ "shoe_size": 43 }), "shoe_size is not known here"),
     ] {
         let refused = shop.put(&format!("{path}/{id}"), body).await;
@@ -633,7 +711,9 @@ async fn what_is_wrong_with_a_step_is_said() {
     }
     let wrong = shop.put(&format!("{path}/{id}"), json!({ "phone_number_code": "123456" })).await;
     assert_eq!((wrong.status, said(&wrong)), (409, Some("Nothing was sent that could be answered".into())));
-    for strange in [format!("{path}/{}", id + 1), format!("/v1/user/879/user-onboarding/{id}"), format!("{path}/x")] {
+    for strange in
+        [format!("{path}/{}", id + 1), format!("/v1/user/879/user-onboarding/{id}"), format!("{path}/x")]
+    {
         assert_eq!(shop.put(&strange, json!({})).await.status, 404, "{strange}");
     }
     let other = Shop::open().await;
@@ -657,6 +737,7 @@ async fn a_business_that_is_sent_twice_under_a_key_is_onboarded_once() {
     assert_eq!(api.post_under(&key, "/tenant/business-user", other).await.status, 422);
     // It takes the right that the route takes.
     let reader = shop.world.key(&shop.tenant.name, &["onboarding:read", "read", "write"]).await;
-    let denied = shop.api.with_key(&reader).post_under(&invoice("key"), "/tenant/business-user", json!({})).await;
+    let denied =
+        shop.api.with_key(&reader).post_under(&invoice("key"), "/tenant/business-user", json!({})).await;
     assert_eq!(denied.status, 403);
 }

@@ -170,7 +170,11 @@ async fn a_consumer_pays_once_he_is_verified() {
         let data = message.body["data"].as_object().expect("data");
         assert_eq!(data["partyId"], consumer.as_str());
         let fields: Vec<&str> = data.keys().map(String::as_str).collect();
-        assert_eq!(fields, ["documentId", "partyId", "partyStatus", "sequence", "verificationId"], "ids and words only");
+        assert_eq!(
+            fields,
+            ["documentId", "partyId", "partyStatus", "sequence", "verificationId"],
+            "ids and words only"
+        );
     }
 }
 

@@ -41,8 +41,14 @@ pub(super) fn configuration(config: &Config, file: Option<&Path>) -> Vec<Finding
             "there is no gateway: neither codes nor links can be sent",
             "set onboarding_gateway_url and onboarding_gateway_key_env",
         )),
+        Ok(Some(onboarding)) if onboarding.provider.is_none() => findings.push(Finding::doubtful(
+            "onboarding",
+            "there is no provider: neither identities nor documents can be verified",
+            "set onboarding_provider_url and onboarding_provider_key_env",
+        )),
         Ok(Some(_)) => {
-            findings.push(Finding::good("onboarding", "there is a key for personal data, and a gateway"))
+            let message = "there is a key for personal data, a gateway and a provider";
+            findings.push(Finding::good("onboarding", message));
         }
     }
     if config.public_url.is_none() && !config.listen.ip().is_loopback() {

@@ -74,7 +74,9 @@ async fn answer(state: HttpState, request: Request, next: Next) -> Result<Respon
     let caller = Caller::from_request_parts(&mut parts, &state).await?;
     let route = parts.extensions.get::<MatchedPath>().cloned();
     let scopes: &[Scope] = match &route {
-        Some(route) if onboarding::is_about_parties(route.as_str()) => &[Scope::OnboardingWrite, Scope::Staff],
+        Some(route) if onboarding::is_about_parties(route.as_str()) => {
+            &[Scope::OnboardingWrite, Scope::Staff]
+        }
         _ => &[Scope::Write],
     };
     if !scopes.iter().any(|scope| caller.may(*scope)) {

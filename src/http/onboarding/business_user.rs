@@ -45,7 +45,7 @@ pub struct BusinessUser {
     #[schema(required = false)]
     other_docs: Vec<BusinessDocument>,
     #[serde(default)]
-    #[schema(required = false, no_recursion)]
+    #[schema(required = false)]
     entity_beneficial_owners: Vec<EntityOwner>,
     #[serde(default)]
     #[schema(required = false)]
@@ -320,7 +320,8 @@ impl BusinessUser {
         reading.documents("otherDocs", &mut self.other_docs);
         reading.documents("governingDocuments", &mut self.governing_documents);
         let mut has_owners = self.control_persons.is_some();
-        has_owners |= !self.individual_beneficial_owners.is_empty() || !self.entity_beneficial_owners.is_empty();
+        has_owners |=
+            !self.individual_beneficial_owners.is_empty() || !self.entity_beneficial_owners.is_empty();
         reading.entities("entityBeneficialOwners", &mut self.entity_beneficial_owners, 1);
         reading.individuals("individualBeneficialOwners", &mut self.individual_beneficial_owners);
         match &mut self.control_persons {
@@ -333,7 +334,8 @@ impl BusinessUser {
             Ok(Value::Object(particulars)) => particulars,
             _ => return Err(ApiError::internal()),
         };
-        let (Some(legal_name), Some(user_name), Some(domain), Some(email)) = (legal_name, user_name, domain, email)
+        let (Some(legal_name), Some(user_name), Some(domain), Some(email)) =
+            (legal_name, user_name, domain, email)
         else {
             return Err(reading.shape.refused());
         };
@@ -443,8 +445,10 @@ impl Reading {
         let file_name = self.shape.read(&format!("{field}.fileName"), name(&document.file_name));
         let country = document.country_code.as_deref().map(Country::parse);
         let country = self.shape.read_optional(&format!("{field}.countryCode"), country);
-        let bytes = self.shape.read(&format!("{field}.content"), content(&std::mem::take(&mut document.content)));
-        let (Some(kind), Some(file_name), Some(country), Some(bytes)) = (kind, file_name, country, bytes) else {
+        let bytes =
+            self.shape.read(&format!("{field}.content"), content(&std::mem::take(&mut document.content)));
+        let (Some(kind), Some(file_name), Some(country), Some(bytes)) = (kind, file_name, country, bytes)
+        else {
             return;
         };
         let label = DocumentLabel {

@@ -77,17 +77,23 @@ pub fn error(error: &ApiError) -> (StatusCode, Value) {
         status => status,
     };
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        return (status, json!([{
-            "type": [{ "type": "Access Denied", "message": "Access Denied" }], "message": "Access Denied",
-        }]));
+        return (
+            status,
+            json!([{
+                "type": [{ "type": "Access Denied", "message": "Access Denied" }], "message": "Access Denied",
+            }]),
+        );
     }
     let kind = |code: &str| match code {
         "claimed" => "Duplicate",
         "no_verifier" => "onboard/Identity",
         _ => "onboard",
     };
-    let errors: Vec<_> =
-        error.items().iter().map(|item| json!({ "type": kind(item.code), "message": item.message })).collect();
+    let errors: Vec<_> = error
+        .items()
+        .iter()
+        .map(|item| json!({ "type": kind(item.code), "message": item.message }))
+        .collect();
     let message = error.items().first().map_or("Not able to onboard business", |item| item.message.as_str());
     (status, json!([{ "type": errors, "message": message }]))
 }
@@ -174,5 +180,8 @@ pub async fn create(
         end_date: None,
         tenant_id: caller.tenant.id.to_string(),
     };
-    Ok((StatusCode::CREATED, Json(BusinessUserAnswer { data, message: "Business user onboarded successfully" })))
+    Ok((
+        StatusCode::CREATED,
+        Json(BusinessUserAnswer { data, message: "Business user onboarded successfully" }),
+    ))
 }

@@ -396,7 +396,8 @@ pub async fn create(
     let accepted = rest.accepted.take();
     let mut profile = Profile::default();
     rest.lay_over(&mut profile);
-    let wish = PartyWish { external_id, accepted, ..PartyWish::new(PartyKind::Consumer, profile, &REQUIREMENTS) };
+    let wish =
+        PartyWish { external_id, accepted, ..PartyWish::new(PartyKind::Consumer, profile, &REQUIREMENTS) };
     let onboarding = state.onboarding()?.under(once);
     let id = onboarding.create(caller.tenant.id, wish, &actor(&caller)).await?.map_err(refused_in_body)?;
     Ok((StatusCode::CREATED, Json(ConsumerId { id: id.to_string() })))

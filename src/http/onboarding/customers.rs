@@ -15,7 +15,8 @@ use crate::http::HttpState;
 use crate::http::caller::OnboardingReader;
 use crate::http::error::ApiError;
 use crate::model::{
-    DocumentPurpose, DocumentSide, Millis, PartyId, PostalAddress, Profile, RequirementKind, RequirementStatus,
+    DocumentPurpose, DocumentSide, Millis, PartyId, PostalAddress, Profile, RequirementKind,
+    RequirementStatus,
 };
 use crate::onboarding::{ProfileVersion, ShownDocument, ShownParty};
 
@@ -236,7 +237,10 @@ fn then(id: PartyId, version: &ProfileVersion, documents: &[ShownDocument]) -> D
     let [first_name, middle_name, last_name] = names(profile);
     let of = |purpose| {
         let there = documents.iter().filter(|document| document.created_at <= version.at);
-        there.filter(|document| document.purpose == purpose).map(|document| paper(document, version.at)).collect()
+        there
+            .filter(|document| document.purpose == purpose)
+            .map(|document| paper(document, version.at))
+            .collect()
     };
     DetailsThen {
         customer_account_id: id.to_string(),
@@ -278,7 +282,9 @@ fn paper(document: &ShownDocument, at: Millis) -> CustomerDocument {
         content: None,
         issued_country: label.country.clone().unwrap_or_default(),
         // Days are compared as they are written.
-        expired: label.valid_until.is_some_and(|until| until.to_string().as_str() < today.get(..10).unwrap_or_default()),
+        expired: label
+            .valid_until
+            .is_some_and(|until| until.to_string().as_str() < today.get(..10).unwrap_or_default()),
         valid_from_date: day(label.valid_from),
         valid_till_date: day(label.valid_until),
     }

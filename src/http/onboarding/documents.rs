@@ -138,7 +138,8 @@ pub async fn add(
     let purpose = DocumentPurpose::parse(&body.purpose).ok_or("must be a purpose, such as proof_of_address");
     let purpose = shape.read("purpose", purpose);
     let kind = shape.read_optional("type", body.kind.as_deref().map(name));
-    let side = body.side.as_deref().map(|side| DocumentSide::parse(side).ok_or("must be front, back or selfie"));
+    let side =
+        body.side.as_deref().map(|side| DocumentSide::parse(side).ok_or("must be front, back or selfie"));
     let side = shape.read_optional("side", side);
     let country = shape.read_optional("country", body.country.as_deref().map(Country::parse));
     let file_name = shape.read("fileName", name(&body.file_name));

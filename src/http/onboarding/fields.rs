@@ -43,7 +43,11 @@ pub fn name(text: &str) -> Result<String, &'static str> {
 
 /// One of some words.
 pub fn one_of(text: String, words: &[&str]) -> Result<String, String> {
-    if words.contains(&text.as_str()) { Ok(text) } else { Err(format!("must be one of {}", words.join(", "))) }
+    if words.contains(&text.as_str()) {
+        Ok(text)
+    } else {
+        Err(format!("must be one of {}", words.join(", ")))
+    }
 }
 
 /// A day.

@@ -1,12 +1,14 @@
 //! `/api/onboarding-justifications/`: a verification that failed is justified, papers are attached, staff decides.
 
 use axum::Json;
+use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{FromRequestParts, Multipart, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -18,7 +20,8 @@ use crate::http::error::ApiError;
 use crate::http::json::{JsonBody, OptionalJsonBody, Parameters};
 use crate::http::shape::Shape;
 use crate::model::{
-    DocumentLabel, DocumentPurpose, FailureReason, MAX_DOCUMENT_BYTES, Phone, ReviewDecision, ReviewId,
+    DocumentFlaw, DocumentLabel, DocumentPurpose, FailureReason, MAX_DOCUMENT_BYTES, Phone, ReviewDecision,
+    ReviewId,
 };
 use crate::onboarding::{
     DocumentWish, IfOpen, Onboarding, OnboardingRefusal, ReviewEdit, ShownDocument, ShownReview,
@@ -172,14 +175,11 @@ pub fn error(error: &ApiError) -> (StatusCode, Value) {
 }
 
 pub fn error_schema() -> RefOr<Schema> {
-    let texts = utoipa::openapi::ArrayBuilder::new()
-        .items(ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String));
-    let value = utoipa::openapi::OneOfBuilder::new()
-        .item(ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String))
-        .item(texts);
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let value = OneOfBuilder::new().item(text()).item(ArrayBuilder::new().items(text()));
     ObjectBuilder::new()
         .description(Some("`detail`, or each field with what is wrong about it"))
-        .additional_properties(Some(value))
+        .additional_properties(Some(Schema::OneOf(value.build())))
         .into()
 }
 
@@ -198,7 +198,11 @@ impl FromRequestParts<HttpState> for ReviewPath {
 
 fn words(text: Option<String>) -> Option<Result<String, &'static str>> {
     text.map(|text| {
-        if text.chars().count() <= MAX_WORDS_CHARS { Ok(text) } else { Err("must have at most 10000 characters") }
+        if text.chars().count() <= MAX_WORDS_CHARS {
+            Ok(text)
+        } else {
+            Err("must have at most 10000 characters")
+        }
     })
 }
 
@@ -335,7 +339,8 @@ pub async fn create(
     JsonBody(body): JsonBody<OnboardingJustificationRequest>,
 ) -> Result<(StatusCode, Json<OnboardingJustification>), ApiError> {
     let named = verification(&body.verification);
-    let begun = begin(&state, &caller, "verification", named, body.user_justification, IfOpen::Refuse).await?;
+    let begun =
+        begin(&state, &caller, "verification", named, body.user_justification, IfOpen::Refuse).await?;
     Ok((StatusCode::CREATED, begun))
 }
 
@@ -495,10 +500,11 @@ pub async fn attach_document(
     OnboardingWriter(caller): OnboardingWriter,
     State(state): State<HttpState>,
     ReviewPath(id): ReviewPath,
-    form: Result<Multipart, axum::extract::multipart::MultipartRejection>,
+    form: Result<Multipart, MultipartRejection>,
 ) -> Result<Json<SupportingDocumentation>, ApiError> {
     let form = form.map_err(|_| {
-        ApiError::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("attach_document takes multipart/form-data")
+        ApiError::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .detail("attach_document takes multipart/form-data")
     })?;
     let (file_name, bytes) = file_of(form).await?;
     let label = DocumentLabel {
@@ -518,7 +524,7 @@ pub async fn attach_document(
 
 /// Name and bytes of the one file in a form.
 async fn file_of(mut form: Multipart) -> Result<(String, Vec<u8>), ApiError> {
-    let malformed = |error: axum::extract::multipart::MultipartError| match error.status() {
+    let malformed = |error: MultipartError| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE),
         _ => ApiError::new(StatusCode::BAD_REQUEST, "malformed_form", "The form cannot be read"),
     };
@@ -537,7 +543,7 @@ async fn file_of(mut form: Multipart) -> Result<(String, Vec<u8>), ApiError> {
         while let Some(chunk) = field.chunk().await.map_err(malformed)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAX_DOCUMENT_BYTES {
-                return Err(refused(OnboardingRefusal::BadDocument(crate::model::DocumentFlaw::TooLarge)));
+                return Err(refused(OnboardingRefusal::BadDocument(DocumentFlaw::TooLarge)));
             }
         }
         file = Some((file_name, bytes));
@@ -546,7 +552,9 @@ async fn file_of(mut form: Multipart) -> Result<(String, Vec<u8>), ApiError> {
         shape.read::<(), _>("file", Err("is missing"));
         return Err(shape.refused());
     };
-    let Some(file_name) = shape.read("file", name(&file_name).map_err(|why| format!("has a name that {why}"))) else {
+    let Some(file_name) =
+        shape.read("file", name(&file_name).map_err(|why| format!("has a name that {why}")))
+    else {
         return Err(shape.refused());
     };
     Ok((file_name, bytes))

@@ -18,8 +18,8 @@ pub mod users;
 pub mod wallets;
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::{Method, StatusCode};
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use uuid::Uuid;
 
 use super::HttpState;
@@ -274,7 +274,9 @@ pub(super) fn refusals(operation_id: &str) -> Vec<OnboardingRefusal> {
             R::SentTooOften(1_800),
             R::NoVerifier,
         ],
-        "addDocument" => vec![R::UnknownParty, R::NoVerifier, bad, R::DocumentExists, R::TooManyDocuments(100)],
+        "addDocument" => {
+            vec![R::UnknownParty, R::NoVerifier, bad, R::DocumentExists, R::TooManyDocuments(100)]
+        }
         "listDocuments" | "getCustomerDetails" => vec![R::UnknownParty],
         "getDocument" => vec![R::UnknownParty, R::UnknownDocument],
         "createUser" => vec![R::ExternalIdTaken],
@@ -310,20 +312,17 @@ pub(super) fn refusals(operation_id: &str) -> Vec<OnboardingRefusal> {
             own.into_iter().chain(sending).collect()
         }
         "createBusinessUser" => {
-            let claims = [ClaimKind::Domain, ClaimKind::Email, ClaimKind::BusinessName, ClaimKind::ControllerEmail];
+            let claims =
+                [ClaimKind::Domain, ClaimKind::Email, ClaimKind::BusinessName, ClaimKind::ControllerEmail];
             [R::NoVerifier, bad, R::TooManyDocuments(100)].into_iter().chain(claims.map(R::Claimed)).collect()
         }
         "onboarding_justifications_create" | "onboarding_justifications_create_justification" => {
             vec![R::UnknownVerification, R::NotFailed, R::ReviewExists, R::TooManyReviews(20)]
         }
         "onboarding_justifications_retrieve" => vec![R::UnknownReview],
-        "onboarding_justifications_update" | "onboarding_justifications_partial_update" => vec![
-            R::UnknownReview,
-            R::ReviewDecided,
-            R::UnknownVerification,
-            R::NotFailed,
-            R::ReviewExists,
-        ],
+        "onboarding_justifications_update" | "onboarding_justifications_partial_update" => {
+            vec![R::UnknownReview, R::ReviewDecided, R::UnknownVerification, R::NotFailed, R::ReviewExists]
+        }
         "onboarding_justifications_destroy" => vec![R::UnknownReview, R::ReviewDecided],
         "onboarding_justifications_approve" | "onboarding_justifications_reject" => {
             vec![R::UnknownReview, R::ReviewDecided, R::NotFailed]

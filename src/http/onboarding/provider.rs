@@ -16,7 +16,11 @@ pub(in crate::http) fn routes() -> Router<HttpState> {
     Router::new().route("/onboarding/provider", post(hear))
 }
 
-async fn hear(State(state): State<HttpState>, headers: HeaderMap, body: Bytes) -> Result<StatusCode, ApiError> {
+async fn hear(
+    State(state): State<HttpState>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
     let message = signed(&headers, body).ok_or_else(ApiError::unauthenticated)?;
     match state.onboarding()?.hear(&message).await? {
         Heard::Noted => Ok(StatusCode::NO_CONTENT),

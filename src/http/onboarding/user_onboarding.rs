@@ -20,8 +20,8 @@ use crate::http::json::{JsonBody, Object};
 use crate::http::shape::Shape;
 use crate::http::words;
 use crate::model::{
-    ChallengeKind, Country, DocumentLabel, DocumentPurpose, Email, ExternalId, PartyId, PartyKey, PartyKind, Phone,
-    PostalAddress, Profile, Requirement, RequirementKind, RequirementStatus,
+    ChallengeKind, Country, DocumentLabel, DocumentPurpose, Email, ExternalId, PartyId, PartyKey, PartyKind,
+    Phone, PostalAddress, Profile, Requirement, RequirementKind, RequirementStatus,
 };
 use crate::onboarding::{
     DocumentWish, OnboardingRefusal, PartyWish, ProfileEdit, ProfileWish, ShownParty, VerifyWish,
@@ -213,7 +213,9 @@ pub fn error(error: &ApiError) -> (StatusCode, Value) {
     let errors: Vec<_> = error
         .items()
         .iter()
-        .map(|item| json!({ "error_description": item.message, "error_description_translated": item.message }))
+        .map(
+            |item| json!({ "error_description": item.message, "error_description_translated": item.message }),
+        )
         .collect();
     (error.status(), json!({ "Error": errors }))
 }

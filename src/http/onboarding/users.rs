@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
 
 use super::fields::{birthday, content, date, name, one_of, today};
 use super::{actor, refused};
@@ -19,8 +20,9 @@ use crate::http::json::{JsonBody, Object};
 use crate::http::shape::Shape;
 use crate::http::words;
 use crate::model::{
-    Claim, ClaimKind, Country, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState, Email, ExternalId,
-    FailureReason, PartyId, PartyKind, PartyStatus, Phone, PostalAddress, Profile, RequirementKind,
+    Claim, ClaimKind, Country, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState, Email,
+    ExternalId, FailureReason, PartyId, PartyKind, PartyStatus, Phone, PostalAddress, Profile,
+    RequirementKind, VerificationState,
 };
 use crate::onboarding::{DocumentWish, OnboardingRefusal, PartyWish, ProfileEdit, ShownDocument, VerifyWish};
 
@@ -248,7 +250,9 @@ pub fn error(error: &ApiError) -> (StatusCode, Value) {
         _ => match error.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (error.status(), "P401", "Access Denied"),
             StatusCode::TOO_MANY_REQUESTS => (error.status(), "P429", "Too many requests"),
-            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => (error.status(), "P403", "Validation error"),
+            StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+                (error.status(), "P403", "Validation error")
+            }
             status if status.is_client_error() => (status, "P403", "Validation error"),
             _ => (StatusCode::BAD_REQUEST, "P500", "Unknown exception"),
         },
@@ -262,13 +266,12 @@ pub fn error(error: &ApiError) -> (StatusCode, Value) {
 }
 
 pub fn error_schema() -> RefOr<Schema> {
-    use utoipa::openapi::schema::Type;
     let text = || ObjectBuilder::new().schema_type(Type::String);
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("code", text().pattern(Some("^P[0-9]{3}$")))
         .property("message", text())
-        .property("details", utoipa::openapi::ArrayBuilder::new().items(text()))
+        .property("details", ArrayBuilder::new().items(text()))
         .required("code")
         .required("message")
         .required("details")
@@ -287,7 +290,14 @@ impl UserAddress {
         let code = shape.read_optional("address.postalCode", self.postal_code.as_deref().map(name));
         let country = shape.read("address.country", Country::parse(&self.country));
         let (line2, state) = (None, None);
-        Some(PostalAddress { line1: line1?, line2, city: city?, state, postal_code: code?, country: country? })
+        Some(PostalAddress {
+            line1: line1?,
+            line2,
+            city: city?,
+            state,
+            postal_code: code?,
+            country: country?,
+        })
     }
 }
 
@@ -320,7 +330,8 @@ pub async fn create(
     let (Some(external_id), Some(first), Some(last), Some(birth)) = (external_id, first, last, birth) else {
         return Err(shape.refused());
     };
-    let (Some(email), Some(phone), Some(nationality), Some(address)) = (email, phone, nationality, address) else {
+    let (Some(email), Some(phone), Some(nationality), Some(address)) = (email, phone, nationality, address)
+    else {
         return Err(shape.refused());
     };
     let mut profile = Profile {
@@ -332,7 +343,8 @@ pub async fn create(
         ..Profile::default()
     };
     let nationality = nationality.map(|country| country.as_str().to_owned());
-    for (field, value) in [("firstName", Some(first)), ("lastName", Some(last)), ("nationality", nationality)] {
+    for (field, value) in [("firstName", Some(first)), ("lastName", Some(last)), ("nationality", nationality)]
+    {
         if let Some(value) = value {
             profile.particulars.insert(field.to_owned(), value.into());
         }
@@ -427,7 +439,8 @@ pub async fn add_poa_file(
     let kind = shape.read("documentType", one_of(body.document_type, &PROOFS_OF_ADDRESS));
     let file_name = shape.read("fileName", name(&body.file_name));
     let bytes = shape.read("file", content(&body.file));
-    let (Some(external_id), Some(kind), Some(file_name), Some(bytes)) = (external_id, kind, file_name, bytes) else {
+    let (Some(external_id), Some(kind), Some(file_name), Some(bytes)) = (external_id, kind, file_name, bytes)
+    else {
         return Err(shape.refused());
     };
     let label = DocumentLabel {
@@ -486,9 +499,11 @@ pub async fn verify(
         ("occupation", name(&body.occupation).map_err(str::to_owned)),
         ("riskLvl", one_of(body.risk_lvl, &RISK_LEVELS)),
     ];
-    let told: Vec<_> = told.into_iter().map(|(field, read)| Some((field, shape.read(field, read)?))).collect();
+    let told: Vec<_> =
+        told.into_iter().map(|(field, read)| Some((field, shape.read(field, read)?))).collect();
     let told: Option<Vec<_>> = told.into_iter().collect();
-    let (Some(external_id), Some(number), Some(expires), Some(told)) = (external_id, number, expires, told) else {
+    let (Some(external_id), Some(number), Some(expires), Some(told)) = (external_id, number, expires, told)
+    else {
         return Err(shape.refused());
     };
     let id = find(&state, &caller, &external_id).await?;
@@ -519,7 +534,8 @@ pub async fn status(
     State(state): State<HttpState>,
     Path(external_id): Path<String>,
 ) -> Result<Json<KycStatus>, ApiError> {
-    let external_id = ExternalId::parse(&external_id).map_err(|_| refused(OnboardingRefusal::UnknownParty))?;
+    let external_id =
+        ExternalId::parse(&external_id).map_err(|_| refused(OnboardingRefusal::UnknownParty))?;
     let id = find(&state, &caller, &external_id).await?;
     let onboarding = state.onboarding()?;
     let shown = onboarding.show(caller.tenant.id, id).await?.map_err(refused)?;
@@ -533,7 +549,7 @@ pub async fn status(
             (PartyStatus::Rejected, _) => "REJECTED",
             (PartyStatus::Suspended, _) => "SUSPENDED",
             (PartyStatus::Onboarding, None) => "NOT_STARTED",
-            (PartyStatus::Onboarding, Some(crate::model::VerificationState::Failed)) => "FAILED",
+            (PartyStatus::Onboarding, Some(VerificationState::Failed)) => "FAILED",
             (PartyStatus::Onboarding, Some(_)) => "PENDING",
         },
         reason: verification.and_then(|one| one.reason).map(FailureReason::as_str),

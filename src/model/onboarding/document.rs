@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{FailureReason, CheckVerdict};
+use super::{CheckVerdict, FailureReason};
 
 /// A document's name for everybody outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,7 +187,8 @@ pub fn inspect(bytes: &[u8]) -> Result<MediaType, DocumentFlaw> {
     let media_type = match infer::get(bytes).map(|kind| kind.mime_type()) {
         Some("image/jpeg") => MediaType::Jpeg,
         Some("image/png") => MediaType::Png,
-        Some("application/pdf") => MediaType::Pdf,
+        // Some readers, and this one, look past what stands before it.
+        Some("application/pdf") if bytes.starts_with(PDF) => MediaType::Pdf,
         _ => return Err(DocumentFlaw::UnknownType),
     };
     if is_something_else(bytes, media_type) { Err(DocumentFlaw::Polyglot) } else { Ok(media_type) }

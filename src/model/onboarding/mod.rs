@@ -19,12 +19,13 @@ mod verification;
 pub use challenge::{Answered, Challenge, ChallengeKind, ChallengeState, SecretTag};
 pub use claim::{Claim, ClaimKind};
 pub use document::{
-    DocumentFlaw, DocumentId, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState, MAX_DOCUMENT_BYTES, MediaType,
-    inspect,
+    DocumentFlaw, DocumentId, DocumentLabel, DocumentPurpose, DocumentSide, DocumentState,
+    MAX_DOCUMENT_BYTES, MediaType, inspect,
 };
 pub use email::Email;
 pub use party::{
-    Bar, BarEvent, ExternalId, ForbiddenBar, Participation, Party, PartyId, PartyKey, PartyKind, PartyStatus, is_invisible,
+    Bar, BarEvent, ExternalId, ForbiddenBar, Participation, Party, PartyId, PartyKey, PartyKind, PartyStatus,
+    is_invisible,
 };
 pub use phone::Phone;
 pub use postal_address::{Country, PostalAddress};
@@ -32,4 +33,4 @@ pub use profile::Profile;
 pub use requirement::{Facts, Requirement, RequirementKind, RequirementStatus};
 pub use review::{Review, ReviewDecision, ReviewId};
 pub use terms_version::{Language, TermsName, TermsText, TermsVersion};
-pub use verification::{FailureReason, ForbiddenVerdict, CheckVerdict, Verification, VerificationState};
+pub use verification::{CheckVerdict, FailureReason, ForbiddenVerdict, Verification, VerificationState};

@@ -233,15 +233,17 @@ mod tests {
     }
 
     fn facts() -> impl Strategy<Value = Facts> {
-        any::<[bool; 7]>().prop_map(|[met, accepted_newest, verified, examined, documented, checked, asked]| Facts {
-            met,
-            accepted_newest,
-            verified,
-            examined,
-            documented,
-            checked,
-            asked,
-        })
+        any::<[bool; 7]>().prop_map(
+            |[met, accepted_newest, verified, examined, documented, checked, asked]| Facts {
+                met,
+                accepted_newest,
+                verified,
+                examined,
+                documented,
+                checked,
+                asked,
+            },
+        )
     }
 
     fn requirements() -> impl Strategy<Value = Vec<Requirement>> {

@@ -123,9 +123,11 @@ impl RequirementKind {
             | Self::MainAddress
             | Self::PostalAddress
             | Self::BeneficialOwners => &[RequirementStatus::Fulfilled],
-            Self::Email | Self::Identity | Self::IdentityDocuments | Self::ProofOfAddress | Self::CompanyDocuments => {
-                &[RequirementStatus::Fulfilled, RequirementStatus::InProgress]
-            }
+            Self::Email
+            | Self::Identity
+            | Self::IdentityDocuments
+            | Self::ProofOfAddress
+            | Self::CompanyDocuments => &[RequirementStatus::Fulfilled, RequirementStatus::InProgress],
         }
     }
 

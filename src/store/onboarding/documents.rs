@@ -3,9 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::model::{
-    DocumentId, DocumentPurpose, DocumentState, FailureReason, Millis, PartyKey,
-};
+use crate::model::{DocumentId, DocumentPurpose, DocumentState, FailureReason, Millis, PartyKey};
 use crate::store::column::{millis, unsigned, uuid, word};
 use crate::store::{Connection, StoreError};
 
@@ -49,8 +47,7 @@ pub async fn insert(
     document: &NewDocument,
     now: Millis,
 ) -> Result<(), StoreError> {
-    let state =
-        if document.purpose.is_checked() { DocumentState::Pending } else { DocumentState::Accepted };
+    let state = if document.purpose.is_checked() { DocumentState::Pending } else { DocumentState::Accepted };
     sqlx::query(
         "INSERT INTO party_documents
             (uuid, party, purpose, review, state, bytes, next_at, deadline, created_at, label, content)
@@ -92,10 +89,7 @@ pub async fn count(connection: &mut Connection, party: PartyKey) -> Result<i64, 
 }
 
 /// What was attached to a review, oldest first.
-pub async fn of_review(
-    connection: &mut Connection,
-    review: i64,
-) -> Result<Vec<StoredDocument>, StoreError> {
+pub async fn of_review(connection: &mut Connection, review: i64) -> Result<Vec<StoredDocument>, StoreError> {
     let sql =
         sqlx::AssertSqlSafe(format!("SELECT {COLUMNS} FROM party_documents WHERE review = $1 ORDER BY id"));
     let rows = sqlx::query(sql).bind(review).fetch_all(connection).await?;

@@ -31,14 +31,15 @@ pub async fn set_met(
     kind: RequirementKind,
     at: Option<Millis>,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE party_requirements SET met_at = CASE WHEN $3 IS NULL THEN NULL ELSE COALESCE(met_at, $3) END
+    sqlx::query(
+        "UPDATE party_requirements SET met_at = CASE WHEN $3 IS NULL THEN NULL ELSE COALESCE(met_at, $3) END
          WHERE party = $1 AND kind = $2",
     )
-        .bind(party.0)
-        .bind(kind.as_str())
-        .bind(at.map(|at| at.0))
-        .execute(connection)
-        .await?;
+    .bind(party.0)
+    .bind(kind.as_str())
+    .bind(at.map(|at| at.0))
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

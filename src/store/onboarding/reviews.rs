@@ -30,11 +30,7 @@ pub struct NewReview {
 }
 
 /// Adds a review. A unique violation: the verification has an open one.
-pub async fn insert(
-    connection: &mut Connection,
-    review: &NewReview,
-    now: Millis,
-) -> Result<(), StoreError> {
+pub async fn insert(connection: &mut Connection, review: &NewReview, now: Millis) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO party_reviews (uuid, tenant_id, party, verification, sealed, created_at, modified_at)
          VALUES ($1, $2, $3, $4, $5, $6, $6)",
@@ -112,7 +108,10 @@ pub async fn page(
 }
 
 /// The reviews that wait for a decision, of all tenants, longest first.
-pub async fn waiting(connection: &mut Connection, limit: u32) -> Result<Vec<(TenantId, StoredReview)>, StoreError> {
+pub async fn waiting(
+    connection: &mut Connection,
+    limit: u32,
+) -> Result<Vec<(TenantId, StoredReview)>, StoreError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS}, tenant_id FROM party_reviews WHERE decision IS NULL ORDER BY id LIMIT $1 + 0"
     ));
@@ -179,10 +178,7 @@ pub async fn decide(
 /// Removes a review, and what was attached to it.
 pub async fn delete(connection: &mut Connection, key: i64) -> Result<(), StoreError> {
     sqlx::query("PRAGMA secure_delete = ON").execute(&mut *connection).await?;
-    for sql in [
-        "DELETE FROM party_documents WHERE review = $1",
-        "DELETE FROM party_reviews WHERE id = $1",
-    ] {
+    for sql in ["DELETE FROM party_documents WHERE review = $1", "DELETE FROM party_reviews WHERE id = $1"] {
         sqlx::query(sql).bind(key).execute(&mut *connection).await?;
     }
     sqlx::query("PRAGMA secure_delete = OFF").execute(connection).await?;
