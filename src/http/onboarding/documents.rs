@@ -31,7 +31,7 @@ pub struct NewDocument {
     purpose: String,
     /// What kind of document it is, in your words.
     #[serde(rename = "type")]
-    #[schema(max_length = 511)]
+    #[schema(min_length = 1, max_length = 511)]
     kind: Option<String>,
     #[schema(schema_with = sides)]
     side: Option<String>,
