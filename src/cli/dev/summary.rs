@@ -33,6 +33,9 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
         r#"{{"invoiceId":"{fourth}","receiver":"{receiver}","amount":"150.75","contractAddress":"{}","description":"Two nights, room 12"}}"#,
         saved.token.address
     );
+    let user = format!(
+        r#"{{"externalUserId":"user-{number}","firstName":"Amber","lastName":"Wenny","dateOfBirth":"1997-04-02","phone":"+33612345678"}}"#
+    );
     let settle_at = now.saturating_add(SCHEDULE_SECONDS).to_rfc3339();
     let at = |invoice: &str, what: &str| format!("/onchain-preauth/{invoice}{what}");
 
@@ -60,6 +63,10 @@ pub(super) fn of(ready: &Ready, now: ChainTime) -> String {
         curls.get("/webhooks"),
         heading("Who is asked before a hold is locked (nobody, here: docs/approvers.md):"),
         curls.get("/approvers"),
+        heading("Onboard somebody (a sandbox: docs/onboarding.md), and see what is still open:"),
+        admin_curls.post("/v1/user", &user),
+        admin_curls.get(&format!("/v1/user/user-{number}/kyc-status")),
+        admin_curls.get("/parties"),
         heading("Wallets and tokens (with the admin key, a wallet needs no proof):"),
         curls.get("/wallets"),
         curls.get("/tokens"),

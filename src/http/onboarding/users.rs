@@ -557,3 +557,24 @@ pub async fn status(
         files: documents.iter().map(file).collect(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_and_absence_have_codes_too() {
+        for (told, status, code) in [
+            (ApiError::internal(), StatusCode::BAD_REQUEST, "P500"),
+            (ApiError::of_status(StatusCode::BAD_GATEWAY), StatusCode::BAD_REQUEST, "P500"),
+            (ApiError::not_ready("database: disk full"), StatusCode::BAD_REQUEST, "P501"),
+            (refused(OnboardingRefusal::NoVerifier), StatusCode::BAD_REQUEST, "P501"),
+            (ApiError::too_often(1), StatusCode::TOO_MANY_REQUESTS, "P429"),
+            (ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE), StatusCode::PAYLOAD_TOO_LARGE, "P403"),
+        ] {
+            let (answered, body) = error(&told);
+            assert_eq!((answered, &body["code"]), (status, &json!(code)), "{told:?}");
+            assert!(code != "P500" || body["details"] == json!([]), "a fault shows nothing of itself");
+        }
+    }
+}
