@@ -52,13 +52,20 @@ pub(super) async fn begin(tx: &mut Connection, party: &Party, now: Millis) -> Re
 }
 
 /// Something that is due.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Exam {
     Identity(Verification),
     Document(StoredDocument),
 }
 
 impl Exam {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Identity(verification) => verification.id,
+            Self::Document(document) => document.id.0,
+        }
+    }
+
     fn party(&self) -> PartyKey {
         match self {
             Self::Identity(verification) => verification.party,
@@ -132,7 +139,8 @@ impl Onboarding {
         let looks = due.into_iter().map(|exam| async move {
             if let Err(error) = self.look_at(&exam, now).await {
                 // One that cannot be looked at is not in the way of the others: when it is looked at next is written down.
-                tracing::error!(?exam, %error, "a verification could not be looked at");
+                let id = exam.id();
+                tracing::error!(%id, %error, "a verification or a document could not be looked at");
                 let next = exam.again(now);
                 let write = self
                     .inner

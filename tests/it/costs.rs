@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row};
 
 use crate::harness::world::invoice;
-use crate::harness::{Api, Plan, Sale, World};
+use crate::harness::{Api, Plan, Sale, World, until};
 
 /// Tables with a row or more for each preauthorization or request. The others have one for each wallet, tenant, token, …, or
 /// keep what is recent only.
@@ -32,6 +32,9 @@ const GROWING: &[&str] = &[
     "party_challenges",
     "party_verifications",
     "party_wallets",
+    "party_documents",
+    "party_reviews",
+    "party_claims",
 ];
 
 /// What the daemon has counted so far.
@@ -121,6 +124,7 @@ async fn what_a_working_day_asks_of_the_database_is_found_by_an_index() {
     let world = World::start(plan).await;
     let sale = world.sale().await;
     a_working_day(&world, &sale).await;
+    a_day_of_onboarding(&world).await;
 
     let statements = statements_in(&world.log());
     let file = world.house.data_dir().join("preauthd.sqlite");
@@ -188,6 +192,44 @@ async fn a_working_day(world: &World, sale: &Sale) {
     world.becomes(&scheduled, "SETTLED").await;
     world.advance(2 * 24 * 60 * 60).await;
     world.becomes(&expired, "EXPIRED").await;
+}
+
+/// Somebody brings papers, fails, justifies that, and staff decides.
+async fn a_day_of_onboarding(world: &World) {
+    let tenant = world.tenant().await;
+    let scopes = ["onboarding:read", "onboarding:write", "onboarding:staff"];
+    let api = world.api.with_key(&world.key(&tenant.name, &scopes).await);
+    let user = json!({
+        "externalUserId": "user-1", "firstName": "Amber", "lastName": "Wenny", "dateOfBirth": "1997-04-02",
+        "phone": "+33612349004",
+    });
+    let made = api.post("/v1/user", user).await.is(201);
+    let party = made.body["data"]["userId"].as_str().expect("an id").to_owned();
+    let file = json!({
+        "externalUserId": "user-1", "documentType": "PASSPORT", "fileName": "passport.pdf", "file": "JVBERi0xLjc=",
+    });
+    api.post("/v1/user/kyc-file", file).await.is(201);
+    let verification = json!({
+        "externalUserId": "user-1", "documentType": "PASSPORT", "documentNumber": "6I12UQ171A",
+        "documentExpirationDate": "2090-06-11", "openAccountReason": "DAILY_USE", "incomeSource": "SALARY",
+        "occupation": "IT", "riskLvl": "LOW",
+    });
+    api.post("/v1/user/verification", verification).await.is(201);
+    let failed = until("the verification has failed", || async {
+        let status = api.get("/v1/user/user-1/kyc-status").await.is(200);
+        (status.text("status") == "FAILED").then(|| status.text("verificationId").to_owned())
+    })
+    .await;
+    let reviews = "/api/onboarding-justifications/";
+    let begun = json!({ "verification_uuid": failed, "user_justification": "It is me" });
+    let review =
+        api.post(&format!("{reviews}create_justification/"), begun).await.is(200).text("uuid").to_owned();
+    api.get(reviews).await.is(200);
+    api.post(&format!("{reviews}{review}/approve/"), json!({})).await.is(200);
+    for path in ["/parties".to_owned(), format!("/parties/{party}"), format!("/parties/{party}/documents")] {
+        api.get(&path).await.is(200);
+    }
+    api.get(&format!("/tenant/customer/pii-customer-details/{party}")).await.is(200);
 }
 
 /// The different statements in a log of sqlx.
