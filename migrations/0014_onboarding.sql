@@ -19,6 +19,7 @@ CREATE TABLE parties (
 );
 CREATE UNIQUE INDEX parties_external ON parties (tenant_id, external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX parties_listed ON parties (tenant_id, id) WHERE data_key IS NOT NULL;
+CREATE INDEX parties_kept ON parties (id) WHERE data_key IS NOT NULL;
 
 -- What is asked of a party, and when it did what is asked. Where that is told by other rows (an accepted version of the terms, a
 -- verification that passed), met_at stays NULL.

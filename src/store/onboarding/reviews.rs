@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::verifications;
 use crate::model::{Millis, PartyKey, Review, ReviewDecision, ReviewId, TenantId};
-use crate::store::column::{corrupt, millis, uuid, word};
+use crate::store::column::{corrupt, millis, tenant_id, uuid, word};
 use crate::store::{Connection, StoreError};
 
 const COLUMNS: &str =
@@ -63,6 +63,23 @@ pub async fn by_id(
     one(connection, row.as_ref()).await
 }
 
+fn of_any_tenant_sql() -> String {
+    format!("SELECT {COLUMNS}, tenant_id FROM party_reviews WHERE uuid = $1")
+}
+
+/// A review and whose tenant's it is.
+pub async fn of_any_tenant(
+    connection: &mut Connection,
+    id: ReviewId,
+) -> Result<Option<(TenantId, StoredReview)>, StoreError> {
+    let sql = sqlx::AssertSqlSafe(of_any_tenant_sql());
+    let row = sqlx::query(sql).bind(id.0.as_bytes().as_slice()).fetch_optional(&mut *connection).await?;
+    match row {
+        Some(row) => Ok(Some((tenant_id(&row, "tenant_id")?, decode(connection, &row).await?))),
+        None => Ok(None),
+    }
+}
+
 /// The open review of a verification.
 pub async fn open_of(
     connection: &mut Connection,
@@ -107,19 +124,20 @@ pub async fn page(
     Ok(reviews)
 }
 
+fn waiting_sql() -> String {
+    format!("SELECT {COLUMNS}, tenant_id FROM party_reviews WHERE decision IS NULL ORDER BY id LIMIT $1 + 0")
+}
+
 /// The reviews that wait for a decision, of all tenants, longest first.
 pub async fn waiting(
     connection: &mut Connection,
     limit: u32,
 ) -> Result<Vec<(TenantId, StoredReview)>, StoreError> {
-    let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS}, tenant_id FROM party_reviews WHERE decision IS NULL ORDER BY id LIMIT $1 + 0"
-    ));
+    let sql = sqlx::AssertSqlSafe(waiting_sql());
     let rows = sqlx::query(sql).bind(i64::from(limit)).fetch_all(&mut *connection).await?;
     let mut reviews = Vec::with_capacity(rows.len());
     for row in &rows {
-        let tenant = crate::store::column::tenant_id(row, "tenant_id")?;
-        reviews.push((tenant, decode(connection, row).await?));
+        reviews.push((tenant_id(row, "tenant_id")?, decode(connection, row).await?));
     }
     Ok(reviews)
 }
@@ -220,4 +238,27 @@ async fn decode(connection: &mut Connection, row: &SqliteRow) -> Result<StoredRe
         modified_at: millis(row, "modified_at")?,
     };
     Ok(StoredReview { review, sealed: row.try_get("sealed")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use crate::store::testing::plan_of;
+
+    #[tokio::test]
+    async fn a_queue_costs_what_waits_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut reader = store.read().await.unwrap();
+        for (sql, step) in [
+            (waiting_sql(), "SCAN party_reviews USING INDEX party_reviews_open"),
+            (
+                of_any_tenant_sql(),
+                "SEARCH party_reviews USING INDEX sqlite_autoindex_party_reviews_1 (uuid=?)",
+            ),
+        ] {
+            assert_eq!(plan_of(&mut reader, &sql).await, [step]);
+        }
+    }
 }
