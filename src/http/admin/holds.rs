@@ -97,13 +97,19 @@ pub struct HoldStory {
     events: Vec<Event>,
 }
 
+/// What tenants are called.
+pub(super) async fn tenant_names(
+    connection: &mut Connection,
+) -> Result<HashMap<TenantId, String>, StoreError> {
+    Ok(tenants::all(connection).await?.into_iter().map(|tenant| (tenant.id, tenant.name)).collect())
+}
+
 /// Shows rows with the names of their tenants and tokens.
 pub(super) async fn shown(
     connection: &mut Connection,
     preauths: Vec<Preauth>,
 ) -> Result<Vec<Hold>, StoreError> {
-    let names: HashMap<TenantId, String> =
-        tenants::all(connection).await?.into_iter().map(|tenant| (tenant.id, tenant.name)).collect();
+    let names = tenant_names(connection).await?;
     let tokens = tokens::all(connection).await?;
     let mut holds = Vec::with_capacity(preauths.len());
     for preauth in preauths {

@@ -2,7 +2,7 @@
 //! admin keys nothing elsewhere.
 //!
 //! What is shown is read from the database, and from the node where only that knows; a node that does not answer leaves a gap and
-//! holds nothing up. Every act is written down before it has an effect.
+//! holds nothing up. Every act is written down before it has an effect, and so is every look at what is known of a party.
 
 mod audit;
 mod deliveries;
@@ -12,6 +12,10 @@ mod live;
 mod operator;
 mod overview;
 mod page;
+mod parties;
+#[cfg(test)]
+mod party_tests;
+mod reviews;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -44,6 +48,7 @@ impl AdminState {
 
 /// The admin's API and the dashboard.
 pub fn admin_router(state: AdminState) -> Router {
+    let parties = if state.api.onboarding.is_some() { party_routes() } else { Router::new() };
     let router = Router::new()
         .route("/dashboard", get(page::page))
         .route("/admin/overview", get(overview::overview))
@@ -56,6 +61,18 @@ pub fn admin_router(state: AdminState) -> Router {
         .route("/admin/audit", get(audit::list))
         .route("/admin/keys", get(keys::list).post(keys::make))
         .route("/admin/keys/{prefix}", delete(keys::revoke))
+        .merge(parties)
         .with_state(state);
     edge::surround(router)
+}
+
+/// Where parties are onboarded.
+fn party_routes() -> Router<AdminState> {
+    Router::new()
+        .route("/admin/parties", get(parties::list))
+        .route("/admin/reviews", get(reviews::list))
+        .route("/admin/reviews/{id}", get(reviews::show))
+        .route("/admin/reviews/{id}/approve", post(reviews::approve))
+        .route("/admin/reviews/{id}/reject", post(reviews::reject))
+        .route("/admin/reviews/{id}/documents/{documentId}", get(reviews::document))
 }

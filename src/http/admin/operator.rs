@@ -8,6 +8,7 @@ use crate::http::api_key::PresentedKey;
 use crate::http::caller::presented;
 use crate::http::error::ApiError;
 use crate::model::Scope;
+use crate::onboarding;
 use crate::store::admin_keys::{self, AdminKey};
 use crate::store::audit::Act;
 
@@ -32,8 +33,20 @@ impl Keeper {
     }
 }
 
+/// For acts that write themselves down.
+impl From<&Actor> for onboarding::Actor {
+    fn from(actor: &Actor) -> Self {
+        Self::named(named(&actor.0))
+    }
+}
+
 fn by(key: &AdminKey, act: &'static str, subject: String) -> Act {
-    Act { actor: format!("key {} {}", key.prefix, key.name), act, subject }
+    Act { actor: named(key), act, subject }
+}
+
+/// A key's holder, as the audit log names him.
+fn named(key: &AdminKey) -> String {
+    format!("key {} {}", key.prefix, key.name)
 }
 
 /// The key that was shown, if it is live and has the scope. It is looked up each time, so a revoked one ends at once.

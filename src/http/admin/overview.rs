@@ -33,6 +33,8 @@ pub struct Overview {
     explorer_url: Option<String>,
     block: u64,
     chain_time: String,
+    /// Whether parties are onboarded here.
+    onboarding: bool,
     /// Empty: all is well.
     troubles: Vec<Trouble>,
     counts: Vec<Count>,
@@ -200,6 +202,7 @@ pub async fn overview(_: Onlooker, State(state): State<AdminState>) -> Result<Js
         explorer_url: state.explorer_url.as_deref().map(str::to_owned),
         block: state.api.clock.block(),
         chain_time: state.api.clock.now().to_rfc3339(),
+        onboarding: state.api.onboarding.is_some(),
         troubles: state
             .api
             .standing

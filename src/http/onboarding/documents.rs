@@ -198,12 +198,16 @@ pub async fn get(
     let (party, id) = named.ok_or_else(|| refused(OnboardingRefusal::UnknownDocument))?;
     let found = state.onboarding()?.document(caller.tenant.id, party, id, &actor(&caller)).await?;
     let (document, bytes) = found.map_err(refused)?;
-    // It was sent in by somebody else: no browser shows it as a page of this place.
+    Ok(attachment(&document, bytes))
+}
+
+/// A document as a file to keep. It was sent in by somebody else: no browser shows it as a page of this place.
+pub(in crate::http) fn attachment(document: &ShownDocument, bytes: Vec<u8>) -> Response {
     let headers: [(HeaderName, HeaderValue); 4] = [
         (header::CONTENT_TYPE, HeaderValue::from_static(document.media_type.as_str())),
         (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
     ];
-    Ok((headers, bytes).into_response())
+    (headers, bytes).into_response()
 }

@@ -196,7 +196,8 @@ impl FromRequestParts<HttpState> for ReviewPath {
     }
 }
 
-fn words(text: Option<String>) -> Option<Result<String, &'static str>> {
+/// Reads what somebody says.
+pub(in crate::http) fn words(text: Option<String>) -> Option<Result<String, &'static str>> {
     text.map(|text| {
         if text.chars().count() <= MAX_WORDS_CHARS {
             Ok(text)
@@ -210,6 +211,19 @@ fn words(text: Option<String>) -> Option<Result<String, &'static str>> {
 fn verification(text: &str) -> Result<Uuid, &'static str> {
     let last = text.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
     Uuid::try_parse(last).map_err(|_| "must be a URI that ends with the UUID of a verification")
+}
+
+/// Whoever decided, as a URI. The keys of those who run the daemon have names of any characters.
+fn urn(actor: &str) -> String {
+    let mut urn = "urn:preauthd:".to_owned();
+    for byte in actor.bytes() {
+        match byte {
+            b' ' => urn.push(':'),
+            byte if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) => urn.push(char::from(byte)),
+            byte => urn.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    urn
 }
 
 fn body_of(onboarding: &Onboarding, review: &ShownReview) -> OnboardingJustification {
@@ -228,7 +242,7 @@ fn body_of(onboarding: &Onboarding, review: &ShownReview) -> OnboardingJustifica
         error_message: told.verification.reason.map_or("", FailureReason::as_str).to_owned(),
         error_traceback: String::new(),
         user_justification: review.justification.clone().unwrap_or_default(),
-        validated_by: decided.map(|(_, by, _)| format!("urn:preauthd:{}", by.replace(' ', ":"))),
+        validated_by: decided.map(|(_, by, _)| urn(by)),
         validated_at: decided.map(|(.., at)| at.to_rfc3339()),
         validation_decision: decided.map(|(decision, ..)| match decision {
             ReviewDecision::Approved => "VERIFIED",
@@ -558,4 +572,15 @@ async fn file_of(mut form: Multipart) -> Result<(String, Vec<u8>), ApiError> {
         return Err(shape.refused());
     };
     Ok((file_name, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_decided_is_a_uri() {
+        assert_eq!(urn("key pk_01234567"), "urn:preauthd:key:pk_01234567");
+        assert_eq!(urn("key pad_01234567 Zoë/#1"), "urn:preauthd:key:pad_01234567:Zo%C3%AB%2F%231");
+    }
 }

@@ -55,7 +55,7 @@ const RETRY_SECONDS: u64 = 5;
 
 impl HttpState {
     /// The verbs. Without them there are no routes that ask for them.
-    fn onboarding(&self) -> Result<&Onboarding, ApiError> {
+    pub(super) fn onboarding(&self) -> Result<&Onboarding, ApiError> {
         self.onboarding.as_ref().ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))
     }
 }
