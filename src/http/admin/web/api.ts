@@ -1,4 +1,5 @@
 // What the admin's API answers, and the one key with which it is asked. The key is in this module's memory and nowhere else.
+import { el } from "../../pay/web/dom";
 
 export interface Hold {
   row: number; tenant: string; symbol: string; decimals: number; transactionId: string; invoiceId: string; sender: string; receiver: string;
@@ -13,7 +14,7 @@ export interface Batch {
   maxFee: string | null; gasPrice: string | null; block: number | null; succeeded: boolean | null; gasUsed: number | null; createdAt: string;
 }
 export interface Overview {
-  chainId: number; escrow: string; explorerUrl: string | null; block: number; chainTime: string;
+  chainId: number; escrow: string; explorerUrl: string | null; block: number; chainTime: string; onboarding: boolean;
   troubles: { part: string; trouble: string }[];
   counts: { token: string; symbol: string; status: string; count: number }[];
   held: { escrow: string; token: string; symbol: string; held: string; balance: string | null; short: boolean }[];
@@ -26,6 +27,13 @@ export interface Delivery {
 }
 export interface Hour { start: string; counts: Record<string, number> }
 export interface Entry { id: number; at: string; actor: string; act: string; subject: string }
+export interface Parties { data: { tenant: string; id: string; type: string; status: string; open: string[]; createdAt: string }[]; next: number | null }
+export interface Waiting { id: string; tenant: string; partyId: string; reason: string | null; documents: number; createdAt: string }
+export interface Paper { id: string; fileName: string; mediaType: string; bytes: number; createdAt: string }
+export interface Review {
+  id: string; tenant: string; partyId: string; partyType: string; partyStatus: string; reason: string | null; justification: string | null;
+  documents: Paper[]; decision: string | null; staffNotes: string | null; createdAt: string;
+}
 
 let key = "";
 let keys = 0;
@@ -45,7 +53,8 @@ export class Refused extends Error {
 }
 
 async function send(path: string, more: RequestInit = {}): Promise<Response> {
-  const answer = await fetch(path, { ...more, headers: { authorization: `Bearer ${key}` }, cache: "no-store", credentials: "omit" });
+  const headers = { authorization: `Bearer ${key}`, ...(more.body ? { "content-type": "application/json" } : {}) };
+  const answer = await fetch(path, { ...more, headers, cache: "no-store", credentials: "omit" });
   if (answer.ok) return answer;
   const read = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, read.errors?.[0]?.message ?? `The daemon answered ${answer.status}`);
@@ -55,8 +64,18 @@ export async function ask<T>(path: string): Promise<T> {
   return (await send(path)).json();
 }
 
-export async function tell(path: string): Promise<void> {
-  await send(path, { method: "POST" });
+export async function tell(path: string, body?: object): Promise<void> {
+  await send(path, { method: "POST", ...(body ? { body: JSON.stringify(body) } : {}) });
+}
+
+/** Time for the browser to begin with a file, before its address is forgotten. */
+const SAVING_MS = 60_000;
+
+/** Saves a file. A link could not bring the key. */
+export async function save(path: string, name: string): Promise<void> {
+  const href = URL.createObjectURL(await (await send(path)).blob());
+  el("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), SAVING_MS);
 }
 
 /** Calls `changed` whenever the daemon says so, until the stream ends. EventSource could not bring the key. */

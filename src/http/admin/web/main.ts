@@ -1,7 +1,8 @@
 // What is shown follows the address; what it shows is asked again whenever the daemon says that something changed.
 import { el } from "../../pay/web/dom";
-import { ask, hasKey, listen, Refused, session, take, tell } from "./api";
-import type { Delivery, Entry, Hold, Hour, Overview, Story } from "./api";
+import { ask, hasKey, listen, Refused, save, session, take, tell } from "./api";
+import type { Delivery, Entry, Hold, Hour, Overview, Paper, Parties, Review, Story, Waiting } from "./api";
+import * as parties from "./parties";
 import * as views from "./views";
 
 /** Pause before the stream is asked for again, and between two looks. */
@@ -10,9 +11,15 @@ const REST_MS = 1_000;
 
 const page = document.getElementById("page")!;
 const state = document.getElementById("state")!;
-const VIEWS: [string, string][] = [["#/", "Overview"], ["#/preauths", "Preauthorizations"], ["#/webhooks", "Webhooks"], ["#/audit", "Audit log"]];
+const VIEWS: [string, string][] = [
+  ["#/", "Overview"], ["#/preauths", "Preauthorizations"], ["#/parties", "Parties"], ["#/reviews", "Review queue"], ["#/webhooks", "Webhooks"], ["#/audit", "Audit log"],
+];
+const OF_PARTIES = /^#\/(parties|reviews|review\/.+)$/;
+const ENDINGS: Record<string, string> = { "image/jpeg": "jpg", "image/png": "png", "application/pdf": "pdf" };
 
 let shown = "";
+/** Whether parties are onboarded here. */
+let onboards: boolean | undefined;
 let isLooking = false;
 let isStale = false;
 
@@ -48,15 +55,64 @@ async function made(): Promise<Node[]> {
   const place = location.hash || "#/";
   const id = place.match(/^#\/preauth\/([0-9a-f-]+)$/)?.[1];
   if (id) return views.story(await ask<Story>(`/admin/preauths/${id}`));
-  const [path, query] = place.split("?", 2);
+  const [path = "", query] = place.split("?", 2);
+  if (OF_PARTIES.test(path) && (await hasParties())) return ofParties(path, new URLSearchParams(query));
   if (path === "#/preauths") return found(new URLSearchParams(query));
   if (place === "#/webhooks") return views.webhooks((await ask<{ data: Delivery[] }>("/admin/deliveries")).data, resend);
   if (place === "#/audit") return views.audit((await ask<{ data: Entry[] }>("/admin/audit?limit=100")).data);
   const [now, hours, newest] = await Promise.all([
     ask<Overview>("/admin/overview"), ask<{ data: Hour[] }>("/admin/series?hours=48"), ask<{ data: Hold[] }>("/admin/preauths?limit=10"),
   ]);
+  onboards = now.onboarding;
   return views.overview(now, hours.data, newest.data);
 }
+
+async function hasParties(): Promise<boolean> {
+  onboards ??= (await ask<Overview>("/admin/overview")).onboarding;
+  return onboards;
+}
+
+async function ofParties(path: string, wanted: URLSearchParams): Promise<Node[]> {
+  const id = path.match(/^#\/review\/(.+)$/)?.[1];
+  if (id) return opened(encodeURIComponent(id));
+  if (path === "#/reviews") return parties.queue((await ask<{ data: Waiting[] }>("/admin/reviews")).data);
+  const page = new URLSearchParams({ limit: String(views.PAGE) });
+  for (const name of ["status", "before"]) if (wanted.get(name)) page.set(name, wanted.get(name)!);
+  return parties.parties(await ask<Parties>(`/admin/parties?${page}`), wanted.get("status") ?? "", wanted.has("before"));
+}
+
+async function opened(id: string): Promise<Node[]> {
+  try {
+    const review = await ask<Review>(`/admin/reviews/${id}`);
+    return parties.review(review, { save: (paper) => saved(id, paper), decide: (verb, notes) => decided(id, verb, notes) });
+  } catch (error) {
+    // Whoever may look only is not sent away for having tried.
+    if (error instanceof Refused && error.status === 403) return parties.closed();
+    throw error;
+  }
+}
+
+async function saved(id: string, { id: document, mediaType }: Paper): Promise<void> {
+  try {
+    // Under a name of ours: theirs could end like a program.
+    await save(`/admin/reviews/${id}/documents/${document}`, `${document}.${ENDINGS[mediaType] ?? "bin"}`);
+  } catch (error) {
+    say(reason(error));
+  }
+}
+
+async function decided(id: string, verb: parties.Verb, notes: string): Promise<string> {
+  try {
+    await tell(`/admin/reviews/${id}/${verb}`, notes ? { notes } : undefined);
+    if (location.hash === `#/review/${id}`) location.hash = "#/reviews";
+    say(verb === "approve" ? "Approved" : "Rejected");
+    return "";
+  } catch (error) {
+    return reason(error);
+  }
+}
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function found(wanted: URLSearchParams): Promise<Node[]> {
   const page = new URLSearchParams({ limit: String(views.PAGE) });
@@ -78,7 +134,7 @@ async function resend(id: number): Promise<void> {
     say("Sent again");
     void look();
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(reason(error));
   }
 }
 
@@ -88,15 +144,17 @@ async function look(): Promise<void> {
     isStale = true;
     return;
   }
-  [isLooking, isStale] = [true, false];
   const [place, mine] = [location.hash || "#/", session()];
+  // Each look at a review is written down, and whoever decides is not to lose what was typed.
+  if (place === shown && place.startsWith("#/review/")) return;
+  [isLooking, isStale] = [true, false];
   try {
-    const nodes = await made();
+    const [nodes, isWithParties] = [await made(), await hasParties()];
     if (session() === mine && place === (location.hash || "#/")) {
       put(nodes);
       if (place !== shown) {
         shown = place;
-        document.getElementById("nav")!.replaceChildren(...VIEWS.map(([href, words]) => el("a", { href, ...(href === place.split("?", 1)[0] ? { "aria-current": "page" } : {}) }, words)));
+        document.getElementById("nav")!.replaceChildren(...VIEWS.filter(([href]) => isWithParties || !OF_PARTIES.test(href)).map(([href, words]) => el("a", { href, ...(href === place.split("?", 1)[0] ? { "aria-current": "page" } : {}) }, words)));
       }
     } else isStale = true;
   } catch (error) {

@@ -4,9 +4,9 @@ import type { Batch, Delivery, Entry, Hold, Hour, Overview, Story } from "./api"
 import { columns, stream } from "./drawings";
 import { amount, coins, gwei, short, time } from "./words";
 
-type Cell = Node | string;
+export type Cell = Node | string;
 
-function table(headings: string[], rows: Cell[][], nothing: string): Node {
+export function table(headings: string[], rows: Cell[][], nothing: string): Node {
   if (rows.length === 0) return el("p", { class: "quiet" }, nothing);
   // A keyboard can push aside what is wider than the window.
   return el("div", { class: "scroll", tabindex: "0" }, el("table", {},
@@ -14,10 +14,10 @@ function table(headings: string[], rows: Cell[][], nothing: string): Node {
     el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, cell)))))));
 }
 
-const card = (title: string, wide: boolean, ...children: Node[]) => el("section", { class: wide ? "card wide" : "card" }, el("h2", {}, title), children);
-const GOOD = ["AUTHORIZED", "SETTLED", "delivered", "mined"];
-const BAD = ["REJECTED", "failed", "lost", "no"];
-const tag = (word: string) => el("span", { class: `tag${GOOD.includes(word) ? " on" : BAD.includes(word) ? " off" : ""}` }, word);
+export const card = (title: string, wide: boolean, ...children: Node[]) => el("section", { class: wide ? "card wide" : "card" }, el("h2", {}, title), children);
+const GOOD = ["AUTHORIZED", "SETTLED", "delivered", "mined", "verified", "approved"];
+const BAD = ["REJECTED", "failed", "lost", "no", "rejected", "suspended"];
+export const tag = (word: string) => el("span", { class: `tag${GOOD.includes(word) ? " on" : BAD.includes(word) ? " off" : ""}` }, word);
 
 let explorer: string | null = null;
 function hash(text: string | null): Cell {
@@ -88,8 +88,9 @@ export function preauths(rows: Hold[], invoice: string, isOlder: boolean, search
   ];
 }
 
+export const fact = (name: string, value: Cell) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
+
 export function story(hold: Story): Node[] {
-  const fact = (name: string, value: Cell) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
   return [
     el("h1", { class: "wide" }, `${hold.invoiceId} `, tag(hold.status)),
     card("Where the tokens went", true, stream(hold)),

@@ -22,3 +22,6 @@ export const gwei = (wei: string | null): string => (wei === null ? "–" : toke
 export const short = (text: string): string => (text.length > 14 ? `${text.slice(0, 6)}…${text.slice(-4)}` : text);
 export const time = (text: string): string =>
   new Date(text).toLocaleString("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+/** A word of the API as people write it. */
+export const plain = (word: string): string => word.replaceAll("_", " ");
+export const size = (bytes: number): string => (bytes < 1024 ? `${bytes} bytes` : `${amount(String(Math.ceil(bytes / 1024)))} KiB`);
