@@ -7,7 +7,7 @@ PROFILE ?= dev
 ARGS ?=
 # Seeded lives of `make test-lives`, where they begin, and how far this crate is optimized for them: 2 pays from some
 # twenty thousand on.
-SEEDS ?= 1000
+SEEDS ?= 10000
 FIRST_SEED ?= 1
 OPT ?= 0
 
