@@ -21,7 +21,7 @@ payer when it expires.
 Bearer`. GET needs the scope `read`, everything else the scope `write`; what is about consumers, parties and terms has scopes of its own: \
 `onboarding:read`, `onboarding:write`, and `onboarding:staff` for decisions about them. You see only what is yours.
 
-**Errors.** Every error of any kind is `{\"errors\":[{\"type\":…,\"message\":…,\"code\":…,\"requestId\":…}]}`. \
+**Errors.** Every error of any kind but those of four dialects of onboarding, which have forms of their own, is `{\"errors\":[{\"type\":…,\"message\":…,\"code\":…,\"requestId\":…}]}`. \
 `message` is stable and for people, `code` is stable and for machines. There are several errors only where several \
 fields are malformed. Every answer carries `x-request-id`: yours where you sent one (1 to 128 of `A-Za-z0-9-_.:`), else \
 a new one.

@@ -272,6 +272,38 @@ async fn a_file_that_is_no_document_is_refused() {
 // ------------------------------------------------------------------ businesses
 
 #[tokio::test]
+async fn a_business_is_taken_as_it_is_documented() {
+    let shop = Shop::open().await;
+    let body: Value = serde_json::from_str(BUSINESS).expect("a fixture");
+    let made = shop.api.post("/tenant/business-user", body).await.is(201);
+    let data = &made.body["data"];
+    assert_eq!((&data["domain"], &data["business_user_name"]), (&json!("jonedoe"), &json!("Jone Doe")));
+    let fields = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    let answered = [
+        "business_user_metadata",
+        "business_user_name",
+        "created_at",
+        "domain",
+        "end_date",
+        "is_active",
+        "start_date",
+        "tenant_id",
+    ];
+    assert_eq!(fields(data), answered);
+    let metadata = [
+        "businessUserId",
+        "businessUserMetadataId",
+        "business_entity_name",
+        "company_address",
+        "email",
+        "legal_name",
+        "phone",
+        "tax_id",
+    ];
+    assert_eq!(fields(&data["business_user_metadata"]), metadata);
+}
+
+#[tokio::test]
 async fn a_business_brings_everything_at_once() {
     let shop = Shop::open().await;
     let name = new_name();
@@ -428,6 +460,13 @@ async fn a_customer_is_shown_with_every_change() {
         (&json!(""), &json!("IT"))
     );
     assert_eq!(change["newDetails"]["governmentDocuments"][0]["fileName"], "passport.png");
+    let fields: Vec<&str> =
+        change["newDetails"].as_object().expect("an object").keys().map(String::as_str).collect();
+    let documented = "accountPurpose address annualSalary bankAccountDetails customNamespace customerAccountId dateOfBirth \
+        email expectedMonthlyVolume firstName gender governmentDocuments lastName maritalStatus middleName occupation phone \
+        proofOfAddress remarks selfieContent ssn tax verifiedAddress verifiedCountry verifiedDOB verifiedGender \
+        verifiedIDExpirationDate verifiedIDIssueDate verifiedIDNumber verifiedName verifiedPhoto verifiedState";
+    assert_eq!(fields, documented.split_whitespace().collect::<Vec<_>>());
     assert!(change["updatedBy"].as_str().is_some_and(|by| by.starts_with("key pak_")), "{change}");
 
     let none = shop.api.get("/tenant/customer/pii-customer-details/7").await;

@@ -130,16 +130,47 @@ pub struct DetailsThen {
     email: String,
     gender: String,
     ssn: String,
+    /// Always empty: a picture of the person is among the documents.
+    selfie_content: String,
     tax: Tax,
     /// Those that were there by then.
     government_documents: Vec<CustomerDocument>,
     proof_of_address: Vec<CustomerDocument>,
+    /// Always empty: no bank takes part in a preauthorization.
+    bank_account_details: BankAccountDetails,
     verified_name: String,
+    #[serde(rename = "verifiedDOB")]
+    verified_dob: String,
+    verified_photo: String,
+    #[serde(rename = "verifiedIDNumber")]
+    verified_id_number: String,
+    verified_country: String,
+    verified_state: String,
+    #[serde(rename = "verifiedIDIssueDate")]
+    verified_id_issue_date: String,
+    #[serde(rename = "verifiedIDExpirationDate")]
+    verified_id_expiration_date: String,
+    verified_address: FullAddress,
+    verified_gender: String,
     occupation: String,
     annual_salary: String,
     account_purpose: String,
     expected_monthly_volume: String,
     remarks: String,
+    custom_namespace: String,
+}
+
+/// A bank account, of which there is none.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BankAccountDetails {
+    bank_legal_name: String,
+    bank_account_holder_name: String,
+    bank_account_type: String,
+    bank_account_number: String,
+    bank_account_holder_phone_number: String,
+    bank_account_holder_email: String,
+    bank_account_holder_address: String,
 }
 
 /// By which a state knows a customer.
@@ -157,6 +188,8 @@ pub struct Tax {
 pub struct CustomerDocument {
     #[schema(format = "uuid")]
     document_id: String,
+    /// Always empty.
+    description: String,
     file_name: String,
     side: String,
     #[serde(rename = "type")]
@@ -164,6 +197,8 @@ pub struct CustomerDocument {
     /// Always null: `GET /parties/{partyId}/documents/{documentId}` gives it.
     #[schema(required)]
     content: Option<String>,
+    /// Always empty: it is the customer's `taxId`, where it was told.
+    number: String,
     issued_country: String,
     expired: bool,
     valid_from_date: String,
@@ -254,6 +289,7 @@ fn then(id: PartyId, version: &ProfileVersion, documents: &[ShownDocument]) -> D
         email: profile.email.as_ref().map(|email| email.as_str().to_owned()).unwrap_or_default(),
         gender: text(profile, "gender"),
         ssn: text(profile, "ssn"),
+        selfie_content: String::new(),
         tax: Tax {
             country: text(profile, "taxCountry"),
             id_number: profile.legal_identifier.clone().unwrap_or_default(),
@@ -261,12 +297,23 @@ fn then(id: PartyId, version: &ProfileVersion, documents: &[ShownDocument]) -> D
         },
         government_documents: of(DocumentPurpose::Identity),
         proof_of_address: of(DocumentPurpose::ProofOfAddress),
+        bank_account_details: BankAccountDetails::default(),
         verified_name: profile.legal_name.clone().unwrap_or_default(),
+        verified_dob: String::new(),
+        verified_photo: String::new(),
+        verified_id_number: String::new(),
+        verified_country: String::new(),
+        verified_state: String::new(),
+        verified_id_issue_date: String::new(),
+        verified_id_expiration_date: text(profile, "documentExpirationDate"),
+        verified_address: FullAddress::default(),
+        verified_gender: String::new(),
         occupation: text(profile, "occupation"),
         annual_salary: text(profile, "annualSalary"),
         account_purpose: text(profile, "accountPurpose"),
         expected_monthly_volume: text(profile, "expectedMonthlyVolume"),
         remarks: version.remarks.clone().unwrap_or_default(),
+        custom_namespace: text(profile, "customNamespace"),
     }
 }
 
@@ -276,10 +323,12 @@ fn paper(document: &ShownDocument, at: Millis) -> CustomerDocument {
     let today = at.to_rfc3339();
     CustomerDocument {
         document_id: document.id.to_string(),
+        description: String::new(),
         file_name: label.file_name.clone(),
         side: label.side.map(DocumentSide::as_str).unwrap_or_default().to_owned(),
         kind: label.kind.clone().unwrap_or_default(),
         content: None,
+        number: String::new(),
         issued_country: label.country.clone().unwrap_or_default(),
         // Days are compared as they are written.
         expired: label
