@@ -264,8 +264,10 @@ impl Daemon {
             let admin = AdminState::new(state.clone(), chain, operators, config.explorer_url);
             workers.spawn(serve_admin(listener, admin, stop.clone()));
         }
+        // A bare router is built anew for each connection, with all its layers around each of its routes.
+        let service = router(state).into_make_service();
         let serving =
-            axum::serve(listener, router(state)).with_graceful_shutdown(close_door.clone().cancelled_owned());
+            axum::serve(listener, service).with_graceful_shutdown(close_door.clone().cancelled_owned());
         let serving = tokio::spawn(serving.into_future());
         tracing::info!(%address, chain = config.chain_id, escrow = %config.escrow, lanes = config.operators.len(), "ready");
         Ok(Self { address, admin_address, store, close_door, signals, serving, stop, workers, _lock: lock })
@@ -342,8 +344,8 @@ fn onboarding_settings(
 
 /// Lets in those who run the daemon, until it stops.
 async fn serve_admin(listener: tokio::net::TcpListener, state: AdminState, stop: CancellationToken) {
-    let serving =
-        axum::serve(listener, admin_router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let service = admin_router(state).into_make_service();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let too_long = async {
         stop.cancelled().await;
         tokio::time::sleep(FAREWELL).await;
