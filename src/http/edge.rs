@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http_body_util::Limited;
+use http_body_util::{BodyExt, Limited};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
@@ -26,6 +27,9 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_DOCUMENTS_BYTES: usize = 16 * 1024 * 1024;
 /// So many requests with documents are read at once: each is in memory as a whole.
 const DOCUMENTS_AT_ONCE: usize = 4;
+/// Of a body that is too large, so much is read, and for so long, that its sender may see the answer.
+const MOST_DISCARDED_BYTES: usize = 2 * MAX_DOCUMENTS_BYTES;
+const DISCARDING_LIMIT: Duration = Duration::from_secs(10);
 /// The longest request id that is taken over from a client.
 const MAX_REQUEST_ID_CHARS: usize = 128;
 
@@ -50,6 +54,7 @@ async fn bounded(State(places): State<Arc<Semaphore>>, request: Request, next: N
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|text| text.parse::<u64>().ok());
     if announced.is_some_and(|bytes| u64::try_from(most).is_ok_and(|most| bytes > most)) {
+        discard(request.into_body()).await;
         return ApiError::of_status(StatusCode::PAYLOAD_TOO_LARGE).into_response();
     }
     let _place = match takes_documents.then(|| places.try_acquire()).transpose() {
@@ -57,6 +62,14 @@ async fn bounded(State(places): State<Arc<Semaphore>>, request: Request, next: N
         Err(_) => return ApiError::not_ready("other documents are being read").into_response(),
     };
     next.run(request.map(|body| Body::new(Limited::new(body, most)))).await
+}
+
+/// Reads what nobody wants: a client that is still sending when the connection is closed never sees why.
+async fn discard(body: Body) {
+    let mut body = Limited::new(body, MOST_DISCARDED_BYTES);
+    let read = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever takes longer has to live without the answer.
+    let _ = tokio::time::timeout(DISCARDING_LIMIT, read).await;
 }
 
 /// Names the request, runs it inside a span that carries the name, and writes the envelope of an error.
@@ -176,6 +189,7 @@ mod tests {
         let router = Router::new()
             .route("/boom", get(boom))
             .route("/echo", post(|body: String| async { body }))
+            .route("/v1/user/kyc-file", post(|body: String| async move { body.len().to_string() }))
             .route("/fault", get(|| async { StatusCode::BAD_GATEWAY }));
         read(surround(router).oneshot(request.body(body.into()).unwrap()).await.unwrap()).await
     }
@@ -206,6 +220,17 @@ mod tests {
         assert_eq!(ask(announced, larger.clone()).await.error().3, "body_too_large");
         let chunks = futures::stream::iter([Ok::<_, std::io::Error>(larger)]);
         assert_eq!(ask(Request::post("/echo"), Body::from_stream(chunks)).await.status, 413);
+    }
+
+    #[tokio::test]
+    async fn a_body_with_documents_may_have_16_mib_and_not_a_byte_more() {
+        let route = "/v1/user/kyc-file";
+        assert_eq!(ask(Request::post(route), "x".repeat(MAX_DOCUMENTS_BYTES)).await.status, 200);
+        let larger = "x".repeat(MAX_DOCUMENTS_BYTES + 1);
+        let announced = Request::post(route).header("content-length", larger.len());
+        assert_eq!(ask(announced, larger.clone()).await.status, 413);
+        assert_eq!(ask(Request::post(route), larger).await.status, 413);
+        assert_eq!(ask(Request::put(route), "x".repeat(MAX_BODY_BYTES + 1)).await.status, 405);
     }
 
     #[tokio::test]
