@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 use utoipa::ToSchema;
 
-use super::fields::{birthday, content, name, short, today};
+use super::fields::{birthday, content, name, short, today, whole};
 use crate::http::error::ApiError;
 use crate::http::shape::Shape;
 use crate::model::{
@@ -370,14 +370,6 @@ impl BusinessUser {
             ..Profile::default()
         };
         Ok(Read { profile, documents, claims, has_owners, told })
-    }
-}
-
-/// What may be absent, and not malformed.
-fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        None => Some(None),
-        Some(read) => read.map(Some),
     }
 }
 

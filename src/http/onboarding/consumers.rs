@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::fields::{one_of, short, whole};
 use super::parties::{RequirementBody, VerificationBody};
 use super::{PartyPath, actor, refused};
 use crate::http::HttpState;
@@ -29,8 +30,7 @@ const REQUIREMENTS: [(RequirementKind, bool); 4] = [
     (RequirementKind::Identity, true),
     (RequirementKind::Email, false),
 ];
-/// Characters of a text at most, and of the metadata as JSON.
-const MAX_TEXT_CHARS: usize = 511;
+/// Characters of the metadata at most, as JSON.
 const MAX_METADATA_CHARS: usize = 3_000;
 
 const COUNTRY_CODES: &str = include_str!("country_codes.txt");
@@ -280,19 +280,19 @@ impl ConsumerChange {
         let accepted = self.last_terms_accepted.as_deref().map(TermsName::parse);
         let accepted = shape.read_optional("lastTermsAccepted", accepted);
         let others = [
-            ("sourceOfFunds", self.source_of_funds.map(|text| one_of(text, &SOURCES_OF_FUNDS))),
-            ("otherSourceOfFunds", self.other_source_of_funds.map(short)),
-            ("occupation", self.occupation.map(|text| one_of(text, &OCCUPATIONS))),
-            ("otherOccupation", self.other_occupation.map(short)),
+            (
+                "sourceOfFunds",
+                self.source_of_funds.map(|text| one_of(text, &SOURCES_OF_FUNDS).map(Value::String)),
+            ),
+            ("otherSourceOfFunds", self.other_source_of_funds.map(text)),
+            ("occupation", self.occupation.map(|text| one_of(text, &OCCUPATIONS).map(Value::String))),
+            ("otherOccupation", self.other_occupation.map(text)),
             ("metadata", self.metadata.map(small)),
         ];
         let others: Vec<_> =
             others.into_iter().map(|(field, read)| (field, shape.read_optional(field, read))).collect();
         Some(Particulars {
-            phone: match phone {
-                None => None,
-                Some(read) => Some(read?),
-            },
+            phone: whole(phone)?,
             email: email?,
             accepted: accepted?,
             others: others
@@ -323,20 +323,8 @@ fn read_phone(shape: &mut Shape, phone: &PhoneRequest) -> Option<Phone> {
     shape.read("phone.number", Phone::parse(&phone.country_code, &phone.number))
 }
 
-fn one_of(text: String, words: &[&str]) -> Result<Value, String> {
-    if words.contains(&text.as_str()) {
-        Ok(Value::String(text))
-    } else {
-        Err(format!("must be one of {}", words.join(", ")))
-    }
-}
-
-fn short(text: String) -> Result<Value, String> {
-    if text.chars().count() <= MAX_TEXT_CHARS {
-        Ok(Value::String(text))
-    } else {
-        Err(format!("must have at most {MAX_TEXT_CHARS} characters"))
-    }
+fn text(text: String) -> Result<Value, String> {
+    short(text).map(Value::String)
 }
 
 fn small(metadata: Map<String, Value>) -> Result<Value, String> {

@@ -79,6 +79,14 @@ pub fn content(text: &str) -> Result<Vec<u8>, &'static str> {
     BASE64.decode(text.trim()).map_err(|_| "must be a file in base64")
 }
 
+/// What may be absent, and not malformed.
+pub fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    match read {
+        None => Some(None),
+        Some(read) => read.map(Some),
+    }
+}
+
 /// A text of a profile's particulars.
 pub fn text_of(particulars: &serde_json::Map<String, Value>, field: &str) -> Option<String> {
     particulars.get(field).and_then(Value::as_str).map(str::to_owned)

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ArrayBuilder, ObjectBuilder, RefOr, Schema};
 
-use super::fields::{birthday, content, name, one_of, today};
+use super::fields::{birthday, content, name, one_of, today, whole};
 use super::{actor, refused};
 use crate::http::HttpState;
 use crate::http::caller::{Caller, OnboardingWriter};
@@ -421,14 +421,6 @@ impl UserOnboardingStep {
             })
         };
         read().ok_or_else(|| shape.refused())
-    }
-}
-
-/// What may be absent, and not malformed.
-fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        None => Some(None),
-        Some(read) => read.map(Some),
     }
 }
 
